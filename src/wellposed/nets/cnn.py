@@ -1,0 +1,52 @@
+"""A small convolutional network for images of 28 to 64 pixels: convolution, norm, activation, pooling; then dense layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from wellposed.checks import refusal
+from wellposed.nets.net import Activation, Inputs, Net, hidden
+from wellposed.techniques.places import LayerTechnique
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNN(Net):
+    """A small convolutional network.
+
+    Layers that stand before the activation (norms) act in convolutions and dense layers; those that stand after it
+    (dropout) in the dense layers alone, because a convolution's units share their weights over all positions.
+
+    Args:
+        channels: Of each 3 x 3 convolution; each is followed by max-pooling by 2.
+        widths: Units of each dense hidden layer.
+        activation: Of the hidden layers.
+    """
+
+    channels: tuple[int, ...] = (16, 32)
+    widths: tuple[int, ...] = (64,)
+    activation: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        if not self.channels or any(n < 1 for n in (*self.channels, *self.widths)):
+            raise refusal("CNN.channels and CNN.widths", "be positive whole numbers", [*self.channels, *self.widths])
+
+    def build(self, inputs: Inputs, outputs: int, layers: Sequence[LayerTechnique]) -> nn.Module:
+        """The network for images of one size."""
+        if len(inputs.shape) != 3 or inputs.cardinalities:
+            raise refusal("The input of CNN", "be images (C, H, W)", inputs.shape, "Use the net MLP for tables.")
+        (channels, height, width), parts = inputs.shape, list[nn.Module]()
+        if min(height, width) < 2 ** len(self.channels):
+            must = f"be at least {2 ** len(self.channels)} pixels wide and high for {len(self.channels)} poolings"
+            raise refusal("Images for this CNN", must, (height, width), "Give fewer channels, or the net MLP.")
+        norms = [t for t in layers if t.where == "before"]
+        for n in self.channels:
+            parts += hidden(nn.Conv2d(channels, n, 3, padding=1), (n, height, width), self.activation, norms)
+            parts.append(nn.MaxPool2d(2))
+            channels, height, width = n, height // 2, width // 2
+        parts.append(nn.Flatten())
+        size = channels * height * width
+        for units in self.widths:
+            parts += hidden(nn.Linear(size, units), (units,), self.activation, layers)
+            size = units
+        return nn.Sequential(*parts, nn.Linear(size, outputs))

@@ -1,0 +1,190 @@
+"""Any module as one program for K members: hot layers by a rule over stacked tensors, everything else by `vmap`.
+
+`stack_forward(module)` returns a function `(tensors, *inputs) -> output`, where `tensors` holds the module's parameters
+and buffers by name, stacked over K, and inputs and output carry K first. `nn.Sequential` and the containers of this
+package are taken apart, so that one foreign layer does not slow down its neighbours.
+
+Images keep the memory order `(B, K, C, H, W)` behind the shape `(K, B, C, H, W)`: then K networks' convolutions are one
+convolution in K groups and no layer has to copy.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wellposed.techniques.stacked import StackedModule
+
+Forward: TypeAlias = Callable[..., Tensor]
+
+
+class Container(nn.Module, ABC):
+    """A module made of others, which says how their stacked forms are joined."""
+
+    @abstractmethod
+    def join(self, prefix: str) -> Forward:
+        """The stacked form of the whole, from `stack_forward` of each child."""
+
+
+def stack_forward(module: nn.Module, prefix: str = "") -> Forward:
+    """The stacked form of a module whose tensors are found under `prefix` in what it is given."""
+    if isinstance(module, StackedModule):
+        return _stacked(module, prefix)
+    if isinstance(module, Container):
+        return module.join(prefix)
+    rule = RULES.get(type(module))
+    return rule(module, prefix) if rule is not None and not _is_hooked(module) else _vmapped(module, prefix)
+
+
+def has_rule(module: nn.Module) -> bool:
+    """Whether the whole of a module runs by rules, without `vmap`."""
+    if isinstance(module, StackedModule) or (type(module) in RULES and type(module) is not nn.Sequential):
+        return not _is_hooked(module)
+    parts = isinstance(module, Container) or type(module) is nn.Sequential
+    return parts and all(has_rule(child) for child in module.children())
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    """Hooks see one network at a time, so a hooked module is left to `vmap`, which calls it as it is."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _stacked(module: StackedModule, prefix: str) -> Forward:
+    names = [(name, prefix + name) for name in module.tensor_names()]
+
+    def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        return module.stacked({name: tensors[full] for name, full in names if full in tensors}, x)
+
+    return forward
+
+
+def _vmapped(module: nn.Module, prefix: str) -> Forward:
+    names = {name: prefix + name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
+
+    def alone(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        output: Tensor = torch.func.functional_call(module, own, inputs)
+        return output
+
+    together = torch.func.vmap(alone, randomness="different")
+
+    def forward(tensors: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
+        output: Tensor = together({name: tensors[full] for name, full in names.items()}, *inputs)
+        return output
+
+    return forward
+
+
+def _sequential(module: nn.Module, prefix: str) -> Forward:
+    children = [stack_forward(child, f"{prefix}{name}.") for name, child in module.named_children()]
+
+    def forward(tensors: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
+        if not children:
+            return inputs[0]
+        x = children[0](tensors, *inputs)
+        for child in children[1:]:
+            x = child(tensors, x)
+        return x
+
+    return forward
+
+
+def _elementwise(module: nn.Module, prefix: str) -> Forward:
+    return lambda tensors, x: module(x)
+
+
+def _flatten(module: nn.Module, prefix: str) -> Forward:
+    if not isinstance(module, nn.Flatten) or (module.start_dim, module.end_dim) != (1, -1):
+        return _vmapped(module, prefix)
+    return lambda tensors, x: x.flatten(2)
+
+
+def _linear(module: nn.Module, prefix: str) -> Forward:
+    weight, bias = f"{prefix}weight", f"{prefix}bias"
+    biased = isinstance(module, nn.Linear) and module.bias is not None
+
+    def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        w, b = tensors[weight], tensors[bias] if biased else None
+        if x.shape[0] == 1:
+            return F.linear(x.squeeze(0), w.squeeze(0), None if b is None else b.squeeze(0)).unsqueeze(0)
+        flat = x if x.dim() == 3 else x.flatten(1, -2)
+        out: Tensor = _Affine.apply(flat, w) if b is None else _Affine.apply(flat, w, b)
+        return out if x.dim() == 3 else out.view(*x.shape[:-1], -1)
+
+    return forward
+
+
+class _Affine(torch.autograd.Function):
+    """`x w^T + b` for K members. By its own formula the weights' gradient would come transposed, and be copied."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+        ctx.save_for_backward(x, w)
+        ctx.biased = b is not None
+        return torch.bmm(x, w.transpose(1, 2)) if b is None else torch.baddbmm(b.unsqueeze(1), x, w.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = ctx.saved_tensors
+        inward = torch.bmm(g, w) if ctx.needs_input_grad[0] else None
+        gradients = (inward, torch.bmm(g.transpose(1, 2), x))
+        return (*gradients, g.sum(1)) if ctx.biased else gradients
+
+
+def merge(x: Tensor) -> Tensor:
+    """`K B C H W` as `B KC H W`; free where memory is in that order."""
+    k, b, c, *rest = x.shape
+    return x.transpose(0, 1).reshape(b, k * c, *rest)
+
+
+def unmerge(x: Tensor, k: int) -> Tensor:
+    """`B KC H W` as `K B C H W`, without a copy."""
+    return x.view(x.shape[0], k, -1, *x.shape[2:]).transpose(0, 1)
+
+
+def _conv2d(module: nn.Module, prefix: str) -> Forward:
+    if not isinstance(module, nn.Conv2d) or module.padding_mode != "zeros":
+        return _vmapped(module, prefix)
+    conv, weight, bias = module, f"{prefix}weight", f"{prefix}bias"
+    biased = conv.bias is not None
+
+    def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        k = x.shape[0]
+        w, b = tensors[weight].flatten(0, 1), tensors[bias].flatten() if biased else None
+        out = F.conv2d(merge(x), w, b, conv.stride, conv.padding, conv.dilation, k * conv.groups)
+        return unmerge(out, k)
+
+    return forward
+
+
+def _per_channel(module: nn.Module, prefix: str) -> Forward:
+    return lambda tensors, x: unmerge(module(merge(x)), x.shape[0])
+
+
+def _embedding(module: nn.Module, prefix: str) -> Forward:
+    if not isinstance(module, nn.Embedding) or module.max_norm is not None or module.sparse:
+        return _vmapped(module, prefix)
+    weight = f"{prefix}weight"
+
+    def forward(tensors: Mapping[str, Tensor], codes: Tensor) -> Tensor:
+        w = tensors[weight]
+        first = torch.arange(w.shape[0], device=w.device).view(-1, *[1] * (codes.dim() - 1)) * w.shape[1]
+        return F.embedding(codes + first, w.flatten(0, 1))
+
+    return forward
+
+
+RULES: dict[type[nn.Module], Callable[[nn.Module, str], Forward]] = {
+    nn.Sequential: _sequential,
+    nn.Linear: _linear,
+    nn.Conv2d: _conv2d,
+    nn.Embedding: _embedding,
+    nn.Flatten: _flatten,
+    **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), _per_channel),
+    **dict.fromkeys(
+        (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softsign, nn.Softplus, nn.Tanh, nn.Sigmoid),
+        _elementwise,
+    ),
+}

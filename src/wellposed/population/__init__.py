@@ -1,0 +1,1 @@
+"""The engine: K networks of one structure, trained as one program."""

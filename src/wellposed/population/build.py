@@ -1,0 +1,165 @@
+"""From recipes and seeds to a population at step 0: one template module, stacked weights, stacked strengths."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from wellposed.checks import refusal
+from wellposed.nets.net import Inputs, place
+from wellposed.population.state import State
+from wellposed.random import make_key, normal
+from wellposed.recipe import Recipe
+from wellposed.techniques import Dropout, He
+from wellposed.techniques.places import AverageTechnique, LayerTechnique, WeightTechnique
+from wellposed.techniques.stacked import StackedModule
+from wellposed.techniques.technique import Strength
+
+Factory = Callable[[], nn.Module]
+AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@dataclass(frozen=True, eq=False)
+class Blueprint:
+    """What all members have in common.
+
+    Attributes:
+        recipe: One of the members' recipes; their structure is the same.
+        template: One network of this structure; only its structure and the starting values of norms are used.
+        factory: Where the template came from, if the recipe did not build it.
+    """
+
+    recipe: Recipe
+    template: nn.Module
+    factory: Factory | None
+
+
+def build_template(
+    recipe: Recipe, *, inputs: Inputs, outputs: int, factory: Factory | None, dtype: torch.dtype, device: torch.device
+) -> Blueprint:
+    """One network of the recipe's structure, or of the user's factory with drawing layers made reproducible."""
+    if factory is None:
+        built = recipe.net.build(inputs, outputs, recipe.of(LayerTechnique))
+        return Blueprint(recipe, built.to(device, dtype), None)
+    module = factory()
+    if not isinstance(module, nn.Module):
+        raise refusal("What the factory returns", "be a torch.nn.Module", type(module).__name__)
+    if not any(p.requires_grad for p in module.parameters()):
+        raise refusal("The factory's module", "have parameters to train", "none that requires a gradient")
+    replace_dropout(module)
+    return Blueprint(recipe, module.to(device, dtype), factory)
+
+
+def replace_dropout(module: nn.Module, prefix: str = "") -> list[str]:
+    """Put this package's dropout, whose masks are a function of seed and step, where `nn.Dropout` stood; its names."""
+    changed: list[str] = []
+    for name, child in module.named_children():
+        if type(child) is nn.Dropout:
+            setattr(module, name, place(Dropout(rate=child.p), ()))
+            changed.append(prefix + name)
+        else:
+            changed += replace_dropout(child, f"{prefix}{name}.")
+    return changed
+
+
+def initial_state(
+    blueprint: Blueprint,
+    recipes: Sequence[Recipe],
+    seeds: Int64[Tensor, " K"],
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> State:
+    """The population at step 0.
+
+    Args:
+        blueprint: What the members have in common.
+        recipes: One a member, all of one structure.
+        seeds: One a member.
+        dtype: Of parameters and floating buffers.
+        device: Where the tensors live.
+    """
+    recipe, template = blueprint.recipe, blueprint.template
+    stacked = stack_strengths(recipes, dtype=dtype, device=device)
+    bound = recipe.with_strengths({n: v for n, v in stacked.items() if isinstance(v, Tensor)})
+    if blueprint.factory is None or recipe.of(WeightTechnique):
+        parameters = _drawn(template, bound, seeds, dtype)
+    else:
+        parameters = _from_factory(blueprint.factory, seeds, dtype, device)
+    buffers = _buffers(blueprint, stacked, len(seeds), dtype, device)
+    averaged = {**parameters, **buffers} if recipe.of(AverageTechnique) else {}
+    return State(
+        ids=torch.arange(len(seeds), device=device),
+        seeds=seeds,
+        parameters=parameters,
+        buffers=buffers,
+        slots=bound.optimizer.state(parameters),
+        means={name: t.clone() for name, t in averaged.items() if t.is_floating_point()},
+        strengths=stacked,
+        owned=None,
+        loss_sum=torch.zeros(len(seeds), dtype=torch.float64, device=device),
+        step=0,
+    )
+
+
+def stack_strengths(
+    recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device
+) -> dict[str, Strength]:
+    """Each strength by name: a plain float where all members agree, else one value a member."""
+    columns = {name: [recipe.strengths()[name] for recipe in recipes] for name in recipes[0].strengths()}
+    return {
+        name: values[0] if all(v == values[0] for v in values) else torch.tensor(values, dtype=dtype, device=device)
+        for name, values in columns.items()
+    }
+
+
+def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Weights by the recipe's technique (He's where it names none), biases 0, embeddings N(0, 1/width)."""
+    technique = next(iter(bound.of(WeightTechnique)), He())
+    owners = {f"{path}.{name}".lstrip("."): module for path, module in template.named_modules()
+              for name, _ in module.named_parameters(recurse=False)}
+    parameters = {}
+    for name, parameter in template.named_parameters():
+        shape, owner, key = tuple(parameter.shape), owners[name], make_key(seeds, step=0, place=name)
+        if isinstance(owner, AFFINE):
+            drawn = technique.weights(shape, key, dtype=dtype) if parameter.dim() > 1 else None
+            parameters[name] = torch.zeros(len(seeds), *shape, dtype=dtype, device=seeds.device) if drawn is None else drawn
+        elif isinstance(owner, nn.Embedding):
+            parameters[name] = normal(key, shape, dtype=dtype) * shape[-1] ** -0.5
+        else:
+            parameters[name] = _repeated(parameter.detach(), len(seeds), dtype, seeds.device)
+    return parameters
+
+
+def _from_factory(factory: Factory, seeds: Tensor, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+    """The starting weights that the factory itself draws, one call a member, each from the member's own seed."""
+    drawn: list[dict[str, Tensor]] = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in seeds.tolist():
+            torch.manual_seed(seed)
+            drawn.append({name: p.detach().to(device, dtype) for name, p in factory().named_parameters()})
+    return {name: torch.stack([member[name] for member in drawn]) for name in drawn[0]}
+
+
+def _buffers(
+    blueprint: Blueprint, stacked: dict[str, Strength], k: int, dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """The template's buffers for each member, and beside them the strengths of layers in which members differ."""
+    template = blueprint.template
+    buffers = {name: _repeated(buffer, k, dtype, device) for name, buffer in template.named_buffers()}
+    names = {id(technique): name for name, technique in blueprint.recipe.named().items()}
+    for path, module in template.named_modules():
+        made_by = names.get(id(module.technique)) if isinstance(module, StackedModule) else None
+        for name, value in stacked.items():
+            owner, _, field = name.rpartition(".")
+            if owner == made_by and isinstance(value, Tensor):
+                buffers[f"{path}.{field}".lstrip(".")] = value
+    return buffers
+
+
+def _repeated(tensor: Tensor, k: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """K copies of a tensor, in memory of their own."""
+    like = dtype if tensor.is_floating_point() else tensor.dtype
+    return tensor.to(device, like).unsqueeze(0).repeat(k, *[1] * tensor.dim())

@@ -1,0 +1,42 @@
+"""A population's outputs and losses on rows, in bounded memory."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wellposed.inputs.dataset import Rows
+from wellposed.nets.stacking import Forward
+from wellposed.population.step import Criterion, network_inputs
+from wellposed.techniques.places import Batch
+
+
+def batches(rows: Rows, k: int, at_once: int) -> Iterator[Batch]:
+    """All rows in order, as many at once as given; every member sees the same ones, without a copy for each."""
+    for first in range(0, len(rows), at_once):
+        part = slice(first, first + at_once)
+        x, codes, y = (t[part].expand(k, *t[part].shape) for t in (rows.x, rows.codes, rows.y))
+        yield Batch(x, codes, y, None if rows.weight is None else rows.weight[part].expand(k, -1))
+
+
+def outputs(
+    forward: Forward, tensors: Mapping[str, Tensor], rows: Rows, *, k: int, at_once: int
+) -> Float[Tensor, "K N C"]:
+    """What each member's network says of each row."""
+    with torch.no_grad():
+        return torch.cat([forward(tensors, *network_inputs(b)) for b in batches(rows, k, at_once)], dim=1)
+
+
+def losses(
+    forward: Forward, tensors: Mapping[str, Tensor], rows: Rows, criterion: Criterion, *, k: int, at_once: int
+) -> Float[Tensor, " K"]:
+    """Each member's mean loss over the rows, in float64, weighted by the rows' weights where there are any."""
+    total = torch.zeros(k, dtype=torch.float64, device=rows.x.device)
+    mass = 0.0
+    with torch.no_grad():
+        for batch in batches(rows, k, at_once):
+            weighs = float(batch.x.shape[1] if batch.weight is None else batch.weight[0].sum())
+            total += criterion(forward(tensors, *network_inputs(batch)), batch).double() * weighs
+            mass += weighs
+    return total / max(mass, torch.finfo(torch.float64).tiny)

@@ -1,0 +1,218 @@
+"""The population: K networks of one structure, trained as one program."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from wellposed.checks import refusal
+from wellposed.inputs.dataset import Rows, Task
+from wellposed.nets.net import Inputs
+from wellposed.nets.stacking import Forward
+from wellposed.population import evaluate, plan
+from wellposed.population.build import Blueprint, Factory, build_template, initial_state
+from wellposed.population.crew import Crew
+from wellposed.population.record import Record
+from wellposed.population.state import State, take
+from wellposed.population.step import CRITERIA
+from wellposed.population.train import Training, close_epoch, score, train_epoch
+from wellposed.random import make_key
+from wellposed.recipe import Recipe
+from wellposed.techniques import Vote
+from wellposed.techniques.places import BatchTechnique, PredictionTechnique, SampleTechnique
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is.
+
+    Attributes:
+        epoch: Epochs done, with the part of the current one.
+        epochs: Epochs at most.
+        living: Members still training.
+        best_score: Lowest mean validation loss of a member so far; infinite before the first evaluation.
+        seconds: Since training began.
+    """
+
+    epoch: float
+    epochs: int
+    living: int
+    best_score: float
+    seconds: float
+
+
+class Population:
+    """K networks of one structure, trained as one program; one network is a population of one.
+
+    Args:
+        recipes: One recipe for all members, or one a member: of one structure, with strengths of their own.
+        inputs: What a row looks like.
+        outputs: Classes, or 1 for regression.
+        task: Decides the loss: cross-entropy, or squared error.
+        members: K, where one recipe is given.
+        seed: Of the whole population: member k's own seed is the same however many members there are. A sequence
+            gives each member's seed itself.
+        factory: Makes the module to train instead of the recipe's net. Any module works; layers that draw at random by
+            PyTorch's functional dropout draw from PyTorch's stream and are not reproducible member by member.
+        dtype: Of parameters: float32 or float64.
+        device: Where training runs.
+
+    Training is an iteration, so whoever iterates decides when it ends:
+
+    >>> rows = Rows(torch.randn(40, 3), torch.zeros(40, 0, dtype=torch.int64), torch.arange(40) % 2)
+    >>> population = Population(Recipe(epochs=2), inputs=Inputs((3,)), outputs=2, members=4)
+    >>> for progress in population.train(rows):
+    ...     pass
+    >>> population.predict(rows).shape
+    torch.Size([40, 2])
+    """
+
+    def __init__(
+        self,
+        recipes: Recipe | Sequence[Recipe],
+        *,
+        inputs: Inputs,
+        outputs: int,
+        task: Task = "classification",
+        members: int = 1,
+        seed: int | Sequence[int] = 0,
+        factory: Factory | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        each = [recipes] * members if isinstance(recipes, Recipe) else list(recipes)
+        if not each:
+            raise refusal("Population.members", "be at least 1", members if isinstance(recipes, Recipe) else 0)
+        if any(recipe.structure() != each[0].structure() for recipe in each):
+            raise refusal("The recipes of one population", "have one structure", "several", "Train one population each.")
+        self.inputs, self.outputs, self.task = inputs, outputs, task
+        self.device, self.dtype = torch.device(device), dtype
+        self.blueprint: Blueprint = build_template(
+            each[0], inputs=inputs, outputs=outputs, factory=factory, dtype=dtype, device=self.device
+        )
+        seeds = member_seeds(seed, len(each)).to(self.device)
+        self.state: State = initial_state(self.blueprint, each, seeds, dtype=dtype, device=self.device)
+        self.record = Record.empty(self.state.answering(), len(each), self.device)
+
+    def __len__(self) -> int:
+        return len(self.record.ended)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The structure that all members share, with the first member's strengths."""
+        return self.blueprint.recipe
+
+    def train(self, rows: Rows, validation: Rows | None = None) -> Iterator[Progress]:
+        """Train until every member has stopped, failed, or done the recipe's epochs.
+
+        Leaving the iteration early is safe at any point; `settle` then makes the best of what was reached.
+
+        Args:
+            rows: Training rows.
+            validation: Rows for early stopping and for choosing each member's best weights; without them the last
+                weights count and no member stops early.
+        """
+        rows, began = self._moved(rows), time.monotonic()
+        held = None if validation is None else self._moved(validation)
+        owners = self.state.bound(self.recipe).of(SampleTechnique)
+        if owners and self.state.owned is None:
+            owned = owners[0].rows(len(rows), make_key(self.state.seeds, step=0, place="rows"))
+            self.state = replace(self.state, owned=owned)
+        with plan.kept_pages(), self._crew() as crew:
+            training = self._training()
+            while self.record.epochs < self.recipe.epochs and len(self.state):
+                for self.state, share in train_epoch(crew, training, self.state, self.record, rows):
+                    if share < 1:
+                        yield self._progress(share, began)
+                self.state = close_epoch(crew, training, self.state, self.record, rows, held)
+                yield self._progress(0.0, began)
+
+    def settle(self, validation: Rows | None = None) -> None:
+        """Count what was reached since the last evaluation, after training was left between two of them."""
+        if len(self.state) and self.state.step:
+            held = None if validation is None else self._moved(validation)
+            with self._crew() as crew:
+                score(crew, self._training(), self.state, self.record, held)
+
+    def outputs_of(self, rows: Rows) -> Float[Tensor, "K N C"]:
+        """What each usable member's network says of each row: logits, or scaled numbers."""
+        ids = self.usable()
+        if not len(ids):
+            raise refusal("A population that answers", "have a member whose training did not fail", "none")
+        rows, tensors, k = self._moved(rows), take(self.record.best, ids), len(ids)
+        at_once = plan.evaluated_rows(self._training().work, members=k)
+
+        def answer(forward: Forward, i: int) -> Tensor:
+            return evaluate.outputs(forward, tensors, rows, k=k, at_once=at_once)
+
+        with self._crew() as crew:
+            return crew.run(answer, shares=1, threads=torch.get_num_threads(), training=False)[0]
+
+    def predict(self, rows: Rows) -> Float[Tensor, "N C"]:
+        """The population's one answer for each row: class probabilities, or scaled numbers."""
+        return self.vote(self.outputs_of(rows))
+
+    def vote(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "N C"]:
+        """One answer for each row from what the members say of it."""
+        vote = next(iter(self.recipe.of(PredictionTechnique)), Vote())
+        return vote.predict(outputs.softmax(-1) if self.task == "classification" else outputs)
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Take trained weights, `K ...` by name, as `record.best` holds them; training is then over.
+
+        Raises:
+            BadInput: A tensor is missing, is not known, or has another shape.
+        """
+        for name in sorted({*weights, *self.record.best}):
+            got = tuple(weights[name].shape) if name in weights else None
+            must = tuple(self.record.best[name].shape) if name in self.record.best else None
+            if got != must:
+                raise refusal(f"The tensor {name!r} of the weights", f"have the shape {must}", got)
+        for name, tensor in self.record.best.items():
+            tensor.copy_(weights[name])
+        self.record.best_epoch[:] = 1
+        self.record.ended[:] = 1
+        self.state = self.state.take(slice(0, 0))
+
+    def usable(self) -> Int64[Tensor, " L"]:
+        """Members with weights to answer with: those that were evaluated, or reached the end, with finite numbers."""
+        return self.record.best_epoch.nonzero().flatten()
+
+    def _crew(self) -> Crew:
+        one = self.device.type != "cpu"
+        return Crew(self.blueprint.template, 1 if one else torch.get_num_threads())
+
+    def _moved(self, rows: Rows) -> Rows:
+        return rows.to(self.device, self.dtype)
+
+    def _training(self) -> Training:
+        one_hot = self.task == "classification" and bool(self.recipe.of(BatchTechnique))
+        return Training(
+            recipe=self.recipe,
+            template=self.blueprint.template,
+            criterion=CRITERIA[self.task],
+            classes=self.outputs if one_hot else 0,
+            work=plan.measure(self.blueprint.template, self.inputs),
+            threads=torch.get_num_threads() if self.device.type == "cpu" else 1,
+        )
+
+    def _progress(self, share: float, began: float) -> Progress:
+        return Progress(
+            epoch=self.record.epochs + share,
+            epochs=self.recipe.epochs,
+            living=len(self.state),
+            best_score=float(self.record.best_score.min()),
+            seconds=time.monotonic() - began,
+        )
+
+
+def member_seeds(seed: int | Sequence[int], members: int) -> Int64[Tensor, " K"]:
+    """One seed a member: drawn from one number, or given."""
+    if isinstance(seed, int):
+        return make_key(torch.tensor(seed), step=torch.arange(members), place="members")
+    if len(seed) != members:
+        raise refusal("Population.seed", f"be one number, or {members} of them, one a member", list(seed))
+    return torch.tensor(list(seed), dtype=torch.int64)

@@ -1,0 +1,238 @@
+"""Epochs: segments of steps by worker threads, a look at the members after each, and who leaves."""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from wellposed.inputs.dataset import Rows
+from wellposed.nets.stacking import Forward, stack_forward
+from wellposed.population import evaluate, plan
+from wellposed.population.crew import Crew
+from wellposed.population.record import Record
+from wellposed.population.state import State
+from wellposed.population.step import Criterion, Places, Shard, gather, places_of, update_
+from wellposed.population.watch import name_failure
+from wellposed.random import make_key, permutation
+from wellposed.recipe import Recipe
+from wellposed.techniques.places import BatchTechnique, EndTechnique
+from wellposed.techniques.stacked import StackedModule
+
+SEGMENT_SECONDS = 0.5
+"""About how long training runs between two looks at the clock and at the losses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What stays the same from the first step to the last.
+
+    Attributes:
+        recipe: With the first member's strengths.
+        template: One network of the structure.
+        criterion: Loss of each member.
+        classes: Number of outputs, where the recipe changes batches and so needs one-hot targets; else 0.
+        work: What a row costs.
+        threads: Threads at most.
+    """
+
+    recipe: Recipe
+    template: nn.Module
+    criterion: Criterion
+    classes: int
+    work: plan.Work
+    threads: int
+
+    def ranges(self, members: int, batch: int) -> list[slice]:
+        """The members that each worker takes."""
+        n = plan.workers(self.work, members=members, batch=batch, threads=self.threads)
+        edges = [round(i * members / n) for i in range(n + 1)]
+        return [slice(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+
+    def steps(self, n: int) -> int:
+        """Steps of an epoch over `n` rows."""
+        return 1 if self.recipe.batch_size == "all" else math.ceil(n / self.recipe.batch_size)
+
+    def drawing(self) -> list[str]:
+        """The places that draw at random at each step: layers by the name of their key, and places of the step."""
+        named = self.template.named_modules()
+        layers = [f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers]
+        return layers + places_of(self.recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """One pass over the training rows, as every member makes it.
+
+    Attributes:
+        number: Epochs before this one.
+        edges: Where each step's rows begin in a member's order, and where the last step's end.
+        total: Steps of the whole training.
+    """
+
+    number: int
+    edges: list[int]
+    total: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of this epoch."""
+        return len(self.edges) - 1
+
+    def keys(self, seeds: Tensor, place: str, steps: range) -> Int64[Tensor, "S K"]:
+        """The keys of one place for some steps of this epoch."""
+        first = self.number * self.steps
+        step = torch.arange(first + steps.start, first + steps.stop, device=seeds.device)
+        return make_key(seeds, step=step.unsqueeze(1), place=place)
+
+
+def epoch_of(training: Training, state: State, rows: Rows) -> Epoch:
+    """The epoch that a state is in; it is split into batches whose sizes differ by one at most."""
+    n = len(rows) if state.owned is None else state.owned.shape[1]
+    steps = training.steps(n)
+    edges = [round(i * n / steps) for i in range(steps + 1)]
+    return Epoch(state.step // steps, edges, steps * training.recipe.epochs)
+
+
+def order_of(state: State, epoch: Epoch) -> Int64[Tensor, "K M"]:
+    """The order in which each member sees its rows in an epoch."""
+    order = permutation(make_key(state.seeds, step=epoch.number, place="order"), epoch.edges[-1])
+    return order if state.owned is None else state.owned.gather(1, order)
+
+
+def run_steps(
+    training: Training, state: State, forward: Forward, rows: Rows, order: Tensor, epoch: Epoch, steps: range
+) -> Float[Tensor, "S K"]:
+    """Train some members, in place, through some steps of an epoch; their losses at each."""
+    places, schedule = Places.of(state.bound(training.recipe)), training.recipe.schedule
+    leaves = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
+    shard = Shard(state, places, leaves, forward, training.criterion, training.classes)
+    keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing()}
+    losses = torch.empty(len(steps), len(state), dtype=state.loss_sum.dtype, device=order.device)
+    for i, step in enumerate(steps):
+        index = order[:, epoch.edges[step] : epoch.edges[step + 1]]
+        now = epoch.number * epoch.steps + step
+        drawn = {place: key[i] for place, key in keys.items()}
+        factor = schedule.factor(now, epoch.total)
+        losses[i] = update_(shard, rows, index, drawn, step=now + 1, factor=factor)
+    return losses
+
+
+def train_epoch(
+    crew: Crew, training: Training, state: State, record: Record, rows: Rows
+) -> Iterator[tuple[State, float]]:
+    """Train all members through the rest of an epoch: after each segment, the state and the share of the epoch done."""
+    epoch = epoch_of(training, state, rows)
+    batch = math.ceil(epoch.edges[-1] / epoch.steps)
+    ranges = training.ranges(len(state), batch)
+    threads = plan.threads_each(
+        training.work, members=len(state), batch=batch, threads=training.threads, workers=len(ranges)
+    )
+    done, length = state.step % epoch.steps, 8
+    orders = crew.run(
+        lambda forward, i: order_of(state.take(ranges[i]), epoch), shares=len(ranges), threads=1, training=True
+    )
+    while done < epoch.steps:
+        steps, began = range(done, min(done + length, epoch.steps)), time.monotonic()
+        before = state.copy()
+
+        def segment(forward: Forward, i: int, steps: range = steps) -> Float[Tensor, "S K"]:
+            return run_steps(training, state.take(ranges[i]), forward, rows, orders[i], epoch, steps)
+
+        losses = torch.cat(crew.run(segment, shares=len(ranges), threads=threads, training=True), dim=1)
+        state = replace(state, loss_sum=state.loss_sum + losses.sum(0), step=state.step + len(steps))
+        if not torch.isfinite(losses).all():
+            _record_failures(training, before, losses, record, rows, torch.cat(list(orders)), epoch, steps)
+        done = steps.stop
+        spent = max(time.monotonic() - began, 1e-6)
+        length = max(1, round(SEGMENT_SECONDS * len(steps) / spent))
+        yield state, done / epoch.steps
+
+
+def _record_failures(
+    training: Training,
+    before: State,
+    losses: Float[Tensor, "S K"],
+    record: Record,
+    rows: Rows,
+    order: Int64[Tensor, "K M"],
+    epoch: Epoch,
+    steps: range,
+) -> None:
+    """Repeat each failing member alone up to the step that failed, and name the layer there."""
+    network = copy.deepcopy(training.template).train()
+    forward = stack_forward(network)
+    for k in (~torch.isfinite(losses)).any(0).nonzero().flatten().tolist():
+        member_id = int(before.ids[k])
+        if member_id in record.failures:
+            continue
+        failing = int((~torch.isfinite(losses[:, k])).nonzero()[0])
+        member = before.take(torch.tensor([k], device=before.ids.device))
+        own = order[k : k + 1]
+        run_steps(training, member, forward, rows, own, epoch, range(steps.start, steps.start + failing))
+        now = steps.start + failing
+        index = own[:, epoch.edges[now] : epoch.edges[now + 1]]
+        drawn = {place: epoch.keys(member.seeds, place, range(now, now + 1))[0] for place in training.drawing()}
+        member = replace(member, buffers=member.buffers | drawn, step=epoch.number * epoch.steps + now)
+        record.failures[member_id] = name_failure(network, member, gather(rows, index, training.classes))
+
+
+def score(crew: Crew, training: Training, state: State, record: Record, validation: Rows | None) -> Tensor | None:
+    """Evaluate the living members and keep the weights of those that were never better; their validation losses."""
+    if validation is None:
+        failed = torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
+        _keep(record, state, ~failed)
+        return None
+    ranges = training.ranges(len(state), batch=min(len(validation), 256))
+    at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
+
+    def look(forward: Forward, i: int) -> Float[Tensor, " K"]:
+        members = state.take(ranges[i])
+        tensors, k = members.answering(), len(members)
+        return evaluate.losses(forward, tensors, validation, training.criterion, k=k, at_once=at_once)
+
+    threads = training.threads if len(ranges) == 1 else 1
+    found = torch.cat(list(crew.run(look, shares=len(ranges), threads=threads, training=False)))
+    better = found < record.best_score[state.ids]
+    record.best_score[state.ids[better]] = found[better]
+    _keep(record, state, better)
+    return found
+
+
+def _keep(record: Record, state: State, chosen: Tensor) -> None:
+    """Make these members' weights their best."""
+    ids, tensors = state.ids[chosen], state.answering()
+    record.best_epoch[ids] = record.epochs
+    for name, best in record.best.items():
+        best[ids] = tensors[name][chosen]
+
+
+def close_epoch(
+    crew: Crew, training: Training, state: State, record: Record, rows: Rows, validation: Rows | None
+) -> State:
+    """Evaluate, record, and let those members leave that have stopped or failed."""
+    steps = epoch_of(training, state, rows).steps
+    record.add(record.train_loss, state.ids, state.loss_sum / steps)
+    found = score(crew, training, state, record, validation)
+    gone = torch.zeros(len(state), dtype=torch.bool, device=state.ids.device)
+    if found is not None and validation is not None:
+        record.add(record.validation_loss, state.ids, found)
+        for k in (~torch.isfinite(found)).nonzero().flatten().tolist():
+            if int(state.ids[k]) not in record.failures:
+                member = state.take(torch.tensor([k], device=state.ids.device))
+                network = copy.deepcopy(training.template).eval()
+                batch = next(evaluate.batches(validation, 1, 256))
+                record.failures[int(state.ids[k])] = name_failure(network, member, batch)
+        curves = torch.stack(record.validation_loss)[:, state.ids].T
+        for rule in training.recipe.of(EndTechnique):
+            gone |= rule.ended(curves)
+    gone |= torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
+    if record.epochs == training.recipe.epochs:
+        gone[:] = True
+    record.ended[state.ids[gone]] = record.epochs
+    state = replace(state, loss_sum=torch.zeros_like(state.loss_sum))
+    return state.take((~gone).nonzero().flatten()) if gone.any() else state

@@ -1,0 +1,79 @@
+"""Recipes to start from, as functions of what the data are and how many rows there are to train on."""
+
+import math
+from collections.abc import Callable
+
+from wellposed.inputs.dataset import Kind
+from wellposed.nets.cnn import CNN
+from wellposed.nets.mlp import MLP
+from wellposed.nets.net import Net
+from wellposed.optimizers import SGD, Adam
+from wellposed.recipe import Recipe
+from wellposed.schedules import Constant, Cosine
+from wellposed.techniques import BatchNorm, Dropout, He, Patience, Robust, Standardize, Vote, WeightDecay
+
+UPDATES = 6000
+"""Updates that a network may take at most, so that large data are seen a few times and small data often."""
+
+
+def plain(kind: Kind = "table", rows: int = 1000) -> Recipe:
+    """A network with nothing that regularizes it but standardized inputs: the other side of a comparison."""
+    return Recipe(
+        net=_net(kind),
+        optimizer=Adam(),
+        epochs=_epochs(rows, _batch_size(rows)),
+        batch_size=_batch_size(rows),
+        techniques=(Standardize(), He()),
+    )
+
+
+def sound(kind: Kind = "table", rows: int = 1000) -> Recipe:
+    """What a careful practitioner starts from: normalized, dropped out, decayed, stopped early, voted."""
+    return Recipe(
+        net=_net(kind),
+        optimizer=Adam(learning_rate=2e-3),
+        schedule=Cosine(),
+        epochs=_epochs(rows, _batch_size(rows)),
+        batch_size=_batch_size(rows),
+        techniques=(
+            Robust() if kind == "table" else Standardize(),
+            He(),
+            BatchNorm(),
+            Dropout(rate=0.2),
+            WeightDecay(amount=0.02),
+            Patience(epochs=20),
+            Vote(),
+        ),
+    )
+
+
+def book(kind: Kind = "table", rows: int = 1000) -> Recipe:
+    """The network that overfits 300 images: six hidden layers of 100, He, plain gradient descent, no regularization.
+
+    Source: K. Saito, Deep Learning from Scratch, 2016, section 6.4.1.
+    """
+    return Recipe(
+        net=MLP(widths=(100,) * 6),
+        optimizer=SGD(learning_rate=0.01),
+        schedule=Constant(),
+        epochs=201,
+        batch_size=100,
+        techniques=(He(),),
+    )
+
+
+def _net(kind: Kind) -> Net:
+    return CNN(channels=(16, 32), widths=(64,)) if kind == "images" else MLP(widths=(128, 128))
+
+
+def _batch_size(rows: int) -> int:
+    """A power of two near a thirtieth of the rows, from 16 to 256."""
+    return 2 ** min(8, max(4, round(math.log2(max(rows, 1) / 30))))
+
+
+def _epochs(rows: int, batch_size: int) -> int:
+    """As many as the updates allow, from 4 to 150."""
+    return min(150, max(4, round(UPDATES * batch_size / max(rows, 1))))
+
+
+PRESETS: dict[str, Callable[[Kind, int], Recipe]] = {"plain": plain, "sound": sound, "book": book}

@@ -1,0 +1,142 @@
+"""A recipe: what is trained and how. Structure plus strengths; frozen, equal by content, the same in TOML."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import tomli_w
+
+from wellposed.checks import nearest, refusal
+from wellposed.errors import BadInput
+from wellposed.nets.cnn import CNN
+from wellposed.nets.mlp import MLP
+from wellposed.nets.net import Net
+from wellposed.optimizers import OPTIMIZERS, Adam, Optimizer
+from wellposed.schedules import SCHEDULES, Constant, Schedule
+from wellposed.techniques import TECHNIQUES
+from wellposed.techniques.places import AverageTechnique, PredictionTechnique, SampleTechnique, WeightTechnique
+from wellposed.techniques.technique import Strength, Technique, strengths, structure
+from wellposed.toml import build, choose, encode, parse
+
+NETS: dict[str, type[Net]] = {"MLP": MLP, "CNN": CNN}
+SINGLE = (SampleTechnique, WeightTechnique, AverageTechnique, PredictionTechnique)
+"""Places in which two techniques would contradict each other."""
+
+T = TypeVar("T", bound=Technique)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained and how.
+
+    Args:
+        net: The network; ignored by populations that are given a factory of modules.
+        optimizer: How gradients become steps.
+        schedule: What the learning rate is multiplied with, over training.
+        epochs: Passes over the training rows, at most.
+        batch_size: Rows of a step, at most: an epoch is split into batches whose sizes differ by one at most. "all" is
+            the whole training set.
+        techniques: In any order of places; within one place, the order written is the order run.
+    """
+
+    net: Net = field(default_factory=MLP)
+    optimizer: Optimizer = field(default_factory=Adam)
+    schedule: Schedule = field(default_factory=Constant)
+    epochs: int = 100
+    batch_size: int | Literal["all"] = 64
+    techniques: tuple[Technique, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise refusal("Recipe.epochs", "be a positive whole number", self.epochs)
+        if self.batch_size != "all" and self.batch_size < 1:
+            raise refusal("Recipe.batch_size", "be a positive whole number or 'all'", self.batch_size)
+        for kind in SINGLE:
+            if len(found := self.of(kind)) > 1:
+                names = [type(t).__name__ for t in found]
+                raise refusal("Recipe.techniques", f"hold at most one {kind.__name__}", names)
+
+    def of(self, kind: type[T]) -> tuple[T, ...]:
+        """The techniques of one place, in the order written."""
+        return tuple(t for t in self.techniques if isinstance(t, kind))
+
+    def structure(self) -> tuple[object, ...]:
+        """Everything but the strengths: recipes of equal structure train as one population."""
+        parts = tuple(structure(t) for t in (self.net, self.optimizer, *self.techniques))
+        return (*parts, self.schedule, self.epochs, self.batch_size)
+
+    def strengths(self) -> dict[str, Strength]:
+        """Each strength by name, such as `Dropout.rate`; a second technique of a kind is `Dropout#2.rate`."""
+        return {f"{name}.{key}": value for name, t in self.named().items() for key, value in strengths(t).items()}
+
+    def with_strengths(self, values: Mapping[str, float]) -> Self:
+        """The same structure with other strengths, by the names that `strengths` gives."""
+        known = self.strengths()
+        for name in values:
+            if name not in known:
+                raise refusal("The name of a strength", "be one of this recipe's", name, nearest(name, known))
+        changed = {
+            name: replace(t, **{key: values.get(f"{name}.{key}", value) for key, value in strengths(t).items()})
+            for name, t in self.named().items()
+        }
+        optimizer = changed.pop("optimizer")
+        return replace(self, optimizer=optimizer, techniques=tuple(changed.values()))
+
+    def named(self) -> dict[str, Technique]:
+        """The optimizer and each technique, by the name that its strengths carry."""
+        named: dict[str, Technique] = {"optimizer": self.optimizer}
+        counts = Counter[str]()
+        for t in self.techniques:
+            name = type(t).__name__
+            counts[name] += 1
+            named[name if counts[name] == 1 else f"{name}#{counts[name]}"] = t
+        return named
+
+    def to_toml(self) -> str:
+        """The recipe as TOML; `from_toml` reads it back equal."""
+        table: dict[str, Any] = {"epochs": self.epochs, "batch_size": self.batch_size}
+        table |= {name: encode(getattr(self, name)) for name in ("net", "optimizer", "schedule")}
+        return tomli_w.dumps(table | {"technique": [encode(t) for t in self.techniques]})
+
+    @classmethod
+    def from_toml(cls, text: str, *, file: str = "recipe.toml") -> Self:
+        """The recipe that a TOML text describes.
+
+        Raises:
+            BadInput: Naming file, line and key, for syntax, unknown names and values out of range.
+        """
+        table, source = parse(text, file)
+        values: dict[str, Any] = {}
+        choices: dict[str, Mapping[str, type[Any]]] = {"net": NETS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+        for key in ("net", "optimizer", "schedule"):
+            if key in table:
+                values[key] = choose(choices[key], table.pop(key), source, (key,))
+        listed = table.pop("technique", [])
+        if not isinstance(listed, list):
+            raise source.refuse(("technique",), "technique must be a list of tables, each headed [[technique]].")
+        found = (choose(TECHNIQUES, t, source, ("technique", i)) for i, t in enumerate(listed))
+        values["techniques"] = tuple(found)
+        unknown = [key for key in table if key not in ("epochs", "batch_size")]
+        if unknown:
+            hint = nearest(unknown[0], ["epochs", "batch_size", "net", "optimizer", "schedule", "technique"])
+            raise source.refuse((unknown[0],), f"A recipe has no key {unknown[0]!r}. {hint}".rstrip())
+        plain = build(cls, table, source, (), {})
+        try:
+            return replace(plain, **values)
+        except BadInput as error:
+            raise source.refuse(("technique", 0), str(error)) from None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The recipe in a TOML file."""
+        try:
+            return cls.from_toml(path.read_text(encoding="utf-8"), file=path.name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise refusal("The recipe file", "be readable text", str(path), f"Cause: {error}.") from None
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name the content, the same in every process."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()[:12]

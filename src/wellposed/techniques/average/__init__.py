@@ -1,0 +1,1 @@
+"""Place 8, the average over time."""

@@ -1,0 +1,1 @@
+"""Place 1, the data before training."""

@@ -1,0 +1,1 @@
+"""Place 9, when to stop."""

@@ -1,0 +1,69 @@
+r"""Dropout: during training each unit is off with a given probability, and the others are scaled up to make up for it.
+
+$$y = \frac{m \odot x}{1 - r}, \qquad m \sim \mathrm{Bernoulli}(1 - r)$$
+
+This is the inverted form: nothing is left to do after training.
+
+Source: Srivastava et al., Dropout, JMLR 15 (2014), 1929-1958, https://jmlr.org/papers/v15/srivastava14a.html, section 4
+(there the weights are scaled down after training instead).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wellposed.random import Key, mask
+from wellposed.techniques.places import LayerTechnique
+from wellposed.techniques.stacked import StackedModule
+from wellposed.techniques.technique import Strength, strength
+
+
+def drop_units(x: Float[Tensor, "..."], rate: Strength, *, key: Key) -> Float[Tensor, "..."]:
+    """Set a share `rate` of the units to 0 and scale the others by `1 / (1 - rate)`.
+
+    The axes of `key` are the first axes of `x`, and each key draws its own mask; a key without axes draws one mask for
+    all of `x`. A tensor `rate` has the shape of `key`. The same key draws the same mask: change it at each step.
+
+    >>> drop_units(torch.ones(6), 0.5, key=torch.tensor(7))
+    tensor([2., 2., 0., 0., 2., 2.])
+    """
+    drawn = mask(key, x.shape[key.dim() :], 1 - rate)
+    factor = torch.as_tensor(1 / (1 - rate), dtype=x.dtype, device=x.device)
+    factor = factor.view(*factor.shape, *[1] * (x.dim() - factor.dim()))
+    if x.dtype != torch.float32:
+        return x * torch.where(drawn != 0, factor, 0)
+    # The factor's bits where a unit is kept, else 0.0: one multiplication forward, one backward, no conversion.
+    return x * drawn.bitwise_and_(factor.view(torch.int32)).view(torch.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(LayerTechnique):
+    """Switch hidden units off at random during training, after their activation.
+
+    Args:
+        rate: Probability that a unit is off; 0 changes nothing.
+    """
+
+    where: ClassVar[Literal["before", "after"]] = "after"
+    rate: Strength = strength(0.5, valid=(0.0, 0.99), search=(0.0, 0.7))
+
+    def layer(self, shape: tuple[int, ...]) -> nn.Module:
+        return StackedDropout(self)
+
+
+class StackedDropout(StackedModule):
+    """The layer for activations of any shape. Its buffer `key` must be set before each training step."""
+
+    key: Tensor
+
+    def __init__(self, technique: Dropout) -> None:
+        super().__init__()
+        self.technique = technique
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64))
+
+    def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
+        return drop_units(x, self.strength(tensors, "rate"), key=tensors["key"]) if self.training else x

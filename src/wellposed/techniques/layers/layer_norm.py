@@ -1,0 +1,72 @@
+r"""Layer normalization: the units of one sample get mean 0 and variance 1, then each unit a learned scale and shift.
+
+$$y = \gamma \odot \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta, \qquad
+\mu, \sigma^2 \text{ over all units of one sample}$$
+
+Needs no batch, and does the same in training and afterwards.
+
+Source: Ba, Kiros & Hinton, Layer Normalization, 2016, https://arxiv.org/abs/1607.06450, section 3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wellposed.techniques.places import LayerTechnique
+from wellposed.techniques.stacked import StackedModule
+
+
+def normalize_over_features(
+    x: Float[Tensor, "K B *shape"],
+    weight: Float[Tensor, "K *shape"],
+    bias: Float[Tensor, "K *shape"],
+    *,
+    eps: float = 1e-5,
+) -> Float[Tensor, "K B *shape"]:
+    """Normalize each sample over all its features; each member has its own scale and shift.
+
+    Needs the axis of members: one network passes `x[None]`.
+
+    >>> normalize_over_features(torch.tensor([[[1.0, 3.0]]]), torch.ones(1, 2), torch.zeros(1, 2), eps=0.0)
+    tensor([[[-1.,  1.]]])
+    """
+    if x.shape[0] == 1:
+        return F.layer_norm(x, weight.shape[1:], weight[0], bias[0], eps)
+    return torch.addcmul(bias.unsqueeze(1), F.layer_norm(x, weight.shape[1:], None, None, eps), weight.unsqueeze(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(LayerTechnique):
+    """Normalize the hidden units of each sample, before their activation.
+
+    Args:
+        eps: Added to the variance.
+    """
+
+    where: ClassVar[Literal["before", "after"]] = "before"
+    eps: float = 1e-5
+
+    def layer(self, shape: tuple[int, ...]) -> nn.Module:
+        return StackedLayerNorm(self, shape)
+
+
+class StackedLayerNorm(StackedModule):
+    """The layer for activations `(D,)` or `(C, H, W)`."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, technique: LayerNorm, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.technique = technique
+        self.eps = technique.eps
+        self.weight = nn.Parameter(torch.ones(shape))
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
+        return normalize_over_features(x, tensors["weight"], tensors["bias"], eps=self.eps)

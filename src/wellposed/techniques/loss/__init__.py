@@ -1,0 +1,1 @@
+"""Place 5, added to the loss."""

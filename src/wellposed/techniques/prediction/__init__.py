@@ -1,0 +1,1 @@
+"""Place 10, one answer from many members."""

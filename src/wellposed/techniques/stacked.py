@@ -1,0 +1,43 @@
+"""The base of layers that compute for a whole population at once; alone is a population of one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wellposed.techniques.technique import Strength, Technique, strengths
+
+
+class StackedModule(nn.Module, ABC):
+    """A layer written once, over stacked tensors: `forward` is the case of one member.
+
+    A layer that draws at random registers an int64 buffer `key`; whoever trains sets it before each step.
+
+    Attributes:
+        technique: The value that made the layer, or None for a layer that is no technique.
+    """
+
+    technique: Technique | None = None
+
+    @abstractmethod
+    def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
+        """The layer's output, from its own parameters and buffers stacked over `K`. Buffers may be changed in place.
+
+        `tensors` holds a strength too, by its name, where the members differ in it: ask `strength`.
+        """
+
+    def strength(self, tensors: Mapping[str, Tensor], name: str) -> Strength:
+        """A strength of the technique: one value a member where they differ, else the float that all share."""
+        return tensors[name] if name in tensors else float(getattr(self.technique, name))
+
+    def tensor_names(self) -> list[str]:
+        """Names of all that `tensors` may hold."""
+        own = [name for name, _ in (*self.named_parameters(recurse=False), *self.named_buffers(recurse=False))]
+        return own + ([] if self.technique is None else list(strengths(self.technique)))
+
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """The layer's output for one member."""
+        own = {name: tensor.unsqueeze(0) for name, tensor in self.named_parameters(recurse=False)}
+        own.update({name: tensor.unsqueeze(0) for name, tensor in self.named_buffers(recurse=False)})
+        return self.stacked(own, x.unsqueeze(0)).squeeze(0)

@@ -1,0 +1,76 @@
+"""What every technique is: a frozen value with strengths, which may differ between members, and structure, which may not."""
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Self, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wellposed.checks import refusal
+
+Strength: TypeAlias = float | Float[Tensor, " K"]
+"""A float as written; a tensor with one value a member inside a population."""
+
+
+def strength(default: float, *, valid: tuple[float, float], search: tuple[float, float], log: bool = False) -> Any:
+    """Declare a strength once: its default, what is allowed, what is worth searching, and on which scale."""
+    return field(default=default, metadata={"valid": valid, "search": search, "log": log})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique(ABC):
+    """A value: equal by content, hashable, refused when a strength is out of its range."""
+
+    def __post_init__(self) -> None:
+        for f in strength_fields(type(self)):
+            value, (low, high) = getattr(self, f.name), f.metadata["valid"]
+            if isinstance(value, Tensor):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise refusal(f"{type(self).__name__}.{f.name}", f"be in [{low:g}, {high:g}]", value)
+
+    def bound(self, strengths: Mapping[str, Strength]) -> Self:
+        """The same technique with other strengths: as a population sees it, one value a member."""
+        return replace(self, **strengths)
+
+
+def strength_fields(kind: type[Technique]) -> tuple[Field[Any], ...]:
+    """The fields that may differ between members of one population."""
+    return tuple(f for f in fields(kind) if "valid" in f.metadata)
+
+
+def strengths(technique: Technique) -> dict[str, Strength]:
+    """Name and value of each strength."""
+    return {f.name: getattr(technique, f.name) for f in strength_fields(type(technique))}
+
+
+def structure(technique: Technique) -> tuple[object, ...]:
+    """The type and every field that is no strength: equal means "may train together"."""
+    rest = tuple((f.name, getattr(technique, f.name)) for f in fields(technique) if "valid" not in f.metadata)
+    return (type(technique).__name__, *rest)
+
+
+def stack_strengths(
+    techniques: Sequence[Technique], *, dtype: torch.dtype, device: torch.device
+) -> dict[str, Strength]:
+    """One value a member for each strength; a plain float where all members agree."""
+    stacked: dict[str, Strength] = {}
+    for name in strengths(techniques[0]):
+        values = [getattr(t, name) for t in techniques]
+        shared = all(value == values[0] for value in values)
+        stacked[name] = values[0] if shared else torch.tensor(values, dtype=dtype, device=device)
+    return stacked
+
+
+def spread(value: Strength, like: Float[Tensor, "K ..."]) -> float | Float[Tensor, "K ..."]:
+    """A strength in the shape that broadcasts over a member's axes of `like`.
+
+    >>> spread(torch.tensor([0.1, 0.2]), torch.zeros(2, 5, 3)).shape
+    torch.Size([2, 1, 1])
+    >>> spread(0.1, torch.zeros(2, 5, 3))
+    0.1
+    """
+    return value.view(-1, *[1] * (like.dim() - 1)) if isinstance(value, Tensor) else value

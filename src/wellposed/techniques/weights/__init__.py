@@ -1,0 +1,1 @@
+"""Place 2, the weights at step 0."""

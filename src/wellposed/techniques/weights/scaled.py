@@ -1,0 +1,31 @@
+"""Starting weights of a given deviation, normal or uniform: what the schemes for this deviation share."""
+
+import math
+from typing import Literal, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wellposed import random
+from wellposed.random import Key
+
+Distribution: TypeAlias = Literal["normal", "uniform"]
+
+
+def draw_scaled(
+    shape: tuple[int, ...],
+    deviation: float,
+    *,
+    key: Key,
+    distribution: Distribution = "normal",
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "..."]:
+    """Weights with mean 0 and this deviation for each key; uniform ones lie within sqrt(3) deviations.
+
+    >>> draw_scaled((2, 3), 0.1, key=torch.tensor([7, 8])).shape
+    torch.Size([2, 2, 3])
+    """
+    if distribution == "normal":
+        return random.normal(key, shape, dtype=dtype) * deviation
+    return (random.uniform(key, shape, dtype=dtype) * 2 - 1) * (math.sqrt(3) * deviation)
