@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -134,7 +134,7 @@ class Bag:
         write_tensors(folder / "scales.safetensors", scales)
         manifest = {
             "format": FORMAT,
-            "wellposed": version("wellposed"),
+            "wellposed": own_version(),
             "task": self.task,
             "kind": "table" if isinstance(self.encoder, TableEncoder) else "images",
             "encoder": self.encoder.to_json(),
@@ -194,3 +194,11 @@ class Bag:
         )
         encoder = ENCODERS[manifest["kind"]].from_json(manifest["encoder"])
         return cls(manifest["task"], encoder, Target.from_json(manifest["target"]), fitted, population)
+
+
+def own_version() -> str:
+    """The installed version of this package; "0+unknown" where it is used without being installed."""
+    try:
+        return version("wellposed")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -19,7 +19,7 @@ from wellposed.files import write_json, write_text
 from wellposed.inputs.dataset import Data, Part, Rows
 from wellposed.inputs.split import holdout
 from wellposed.population.population import Progress
-from wellposed.presets import sound
+from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
 from wellposed.statistics import mean_interval
 
@@ -86,7 +86,7 @@ class Fit:
         cls,
         data: Data,
         *,
-        recipe: Recipe | None = None,
+        recipe: Recipe | Preset = sound,
         members: int = 16,
         test_share: float = 0.2,
         seed: int = 0,
@@ -97,7 +97,7 @@ class Fit:
 
         Args:
             data: From `load`.
-            recipe: What each member is; the preset `sound` for these data, if none is given.
+            recipe: What each member is, or a preset that makes it from the kind and number of the training rows.
             members: How many networks.
             test_share: Share of the rows to test on, where the data bring no test rows.
             seed: The same seed gives the same result.
@@ -109,7 +109,7 @@ class Fit:
         if not 0 < test_share < 1:
             raise refusal("--test", "be a share between 0 and 1, or a file", test_share)
         began, parts = time.monotonic(), split(data, test_share=test_share, seed=seed)
-        chosen = sound(data.kind, len(parts.train)) if recipe is None else recipe
+        chosen = recipe if isinstance(recipe, Recipe) else recipe(data.kind, len(parts.train))
         bag, rows = Bag.prepare(
             parts.train, task=data.task, recipe=chosen, members=members, seed=seed,
             infinite_is_missing=infinite_is_missing, device=device,

@@ -79,7 +79,7 @@ class SGD(Optimizer):
     wellposed.errors.BadInput: SGD.momentum must be in [0, 1]. Got 2.0.
     """
 
-    learning_rate: Strength = strength(0.01, valid=(0.0, 100.0), search=(1e-3, 1.0), log=True)
+    learning_rate: Strength = strength(0.01, valid=(0.0, 1e9), search=(1e-3, 1.0), log=True)
     momentum: Strength = strength(0.0, valid=(0.0, 1.0), search=(0.0, 0.99))
     nesterov: bool = False
 
@@ -113,7 +113,7 @@ class Adam(Optimizer):
         eps: Added to the root of the mean square; with a large value small gradients make small steps.
     """
 
-    learning_rate: Strength = strength(1e-3, valid=(0.0, 100.0), search=(1e-4, 1e-1), log=True)
+    learning_rate: Strength = strength(1e-3, valid=(0.0, 1e9), search=(1e-4, 1e-1), log=True)
     momentum: Strength = strength(0.9, valid=(0.0, 0.9999), search=(0.5, 0.99))
     decay: Strength = strength(0.999, valid=(0.0, 0.999999), search=(0.9, 0.9999))
     eps: float = 1e-8
@@ -147,7 +147,7 @@ class AdamW(Optimizer):
         eps: Added to the root of the mean square; with a large value small gradients make small steps.
     """
 
-    learning_rate: Strength = strength(1e-3, valid=(0.0, 100.0), search=(1e-4, 1e-1), log=True)
+    learning_rate: Strength = strength(1e-3, valid=(0.0, 1e9), search=(1e-4, 1e-1), log=True)
     momentum: Strength = strength(0.9, valid=(0.0, 0.9999), search=(0.5, 0.99))
     decay: Strength = strength(0.999, valid=(0.0, 0.999999), search=(0.9, 0.9999))
     weight_decay: Strength = strength(0.01, valid=(0.0, 100.0), search=(1e-4, 1.0), log=True)
@@ -181,7 +181,7 @@ class RMSprop(Optimizer):
         eps: Added to the root of the mean square; with a large value small gradients make small steps.
     """
 
-    learning_rate: Strength = strength(0.01, valid=(0.0, 100.0), search=(1e-4, 1e-1), log=True)
+    learning_rate: Strength = strength(0.01, valid=(0.0, 1e9), search=(1e-4, 1e-1), log=True)
     momentum: Strength = strength(0.0, valid=(0.0, 1.0), search=(0.0, 0.99))
     decay: Strength = strength(0.99, valid=(0.0, 0.999999), search=(0.9, 0.999))
     eps: float = 1e-8

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 from wellposed.inputs.dataset import Kind
 from wellposed.nets.cnn import CNN
@@ -12,8 +13,10 @@ from wellposed.recipe import Recipe
 from wellposed.schedules import Constant, Cosine
 from wellposed.techniques import BatchNorm, Dropout, He, Patience, Robust, Standardize, Vote, WeightDecay
 
-UPDATES = 6000
-"""Updates that a network may take at most, so that large data are seen a few times and small data often."""
+Preset: TypeAlias = Callable[[Kind, int], Recipe]
+
+UPDATES: dict[Kind, int] = {"table": 6000, "images": 1200}
+"""Updates that a network takes at most, so that large data are seen a few times and small data often."""
 
 
 def plain(kind: Kind = "table", rows: int = 1000) -> Recipe:
@@ -21,7 +24,7 @@ def plain(kind: Kind = "table", rows: int = 1000) -> Recipe:
     return Recipe(
         net=_net(kind),
         optimizer=Adam(),
-        epochs=_epochs(rows, _batch_size(rows)),
+        epochs=_epochs(kind, rows),
         batch_size=_batch_size(rows),
         techniques=(Standardize(), He()),
     )
@@ -33,7 +36,7 @@ def sound(kind: Kind = "table", rows: int = 1000) -> Recipe:
         net=_net(kind),
         optimizer=Adam(learning_rate=2e-3),
         schedule=Cosine(),
-        epochs=_epochs(rows, _batch_size(rows)),
+        epochs=_epochs(kind, rows),
         batch_size=_batch_size(rows),
         techniques=(
             Robust() if kind == "table" else Standardize(),
@@ -71,9 +74,9 @@ def _batch_size(rows: int) -> int:
     return 2 ** min(8, max(4, round(math.log2(max(rows, 1) / 30))))
 
 
-def _epochs(rows: int, batch_size: int) -> int:
+def _epochs(kind: Kind, rows: int) -> int:
     """As many as the updates allow, from 4 to 150."""
-    return min(150, max(4, round(UPDATES * batch_size / max(rows, 1))))
+    return min(150, max(4, round(UPDATES[kind] * _batch_size(rows) / max(rows, 1))))
 
 
-PRESETS: dict[str, Callable[[Kind, int], Recipe]] = {"plain": plain, "sound": sound, "book": book}
+PRESETS: dict[str, Preset] = {"plain": plain, "sound": sound, "book": book}

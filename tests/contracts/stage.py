@@ -147,12 +147,11 @@ def act(technique: Technique, strengths: Mapping[str, Tensor], stage: Stage) -> 
 
 
 def _layer(technique: LayerTechnique, strengths: Mapping[str, Tensor], stage: Stage) -> Results:
-    """Output and buffers of the layer, its tensors stacked and its strengths written into their buffers."""
+    """Output and buffers of the layer, its tensors stacked, with the strengths that differ beside them."""
     x = stage.hidden["x"]
     module = technique.layer(tuple(x.shape[2:])).to(x.dtype).train()
     own = {name: p.detach() for name, p in module.named_parameters()} | dict(module.named_buffers())
     tensors = {name: t.unsqueeze(0).repeat(len(x), *[1] * t.dim()) for name, t in own.items()}
-    tensors |= {name: value.to(tensors[name].dtype) for name, value in strengths.items()}
-    tensors |= {name: key for name, key in stage.keys.items() if name in tensors}
+    tensors |= {name: key for name, key in stage.keys.items() if name in tensors} | dict(strengths)
     y = module.stacked(tensors, x.clone())
     return {"x": y, **{name: tensors[name] for name, _ in module.named_buffers()}}

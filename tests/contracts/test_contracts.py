@@ -137,7 +137,7 @@ def test_keeps_the_dtype(case: Case, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("shape", [(40, 3), (10, 2, 4, 4)], ids=["numbers", "images"])
 @pytest.mark.parametrize("case", OF_ROWS)
 def test_data_are_changed_row_by_row(case: Case, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """What a row becomes hangs on the training rows alone, not on the rows beside it; and rows of weight 0 never count."""
+    """What a row becomes hangs on training rows alone, not on the rows beside it; rows of weight 0 never count."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
     fitted = case.example.fit(x, None)
     together = case.example.data(x, fitted)

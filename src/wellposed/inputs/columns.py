@@ -33,7 +33,7 @@ def column_kind(column: pd.Series) -> ColumnKind:
     values = column.dropna()
     if values.empty:
         return "category"
-    kind = "string" if pd.api.types.is_string_dtype(dtype) and dtype != object else pd.api.types.infer_dtype(values)
+    kind = pd.api.types.infer_dtype(values)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal", "boolean", "timedelta", "timedelta64"):
         return "numeric"
     if kind in ("date", "datetime", "datetime64"):
@@ -53,7 +53,7 @@ def numbers(column: pd.Series, *, where: str, infinite_is_missing: bool = False)
         infinite_is_missing: Take infinities as missing instead of refusing them.
     """
     if pd.api.types.is_timedelta64_dtype(column.dtype):
-        values = (column / pd.Timedelta(days=1)).to_numpy(dtype=np.float64, na_value=np.nan)
+        values = column.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan) / 86400
     elif column_kind(column) == "numeric":
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
@@ -120,9 +120,12 @@ def _read_numbers(column: pd.Series, where: str) -> Float64[np.ndarray, " N"]:
 def _moments(column: pd.Series) -> pd.Series:
     """Moments in universal time; NaT for what is missing or no date."""
     if isinstance(column.dtype, pd.PeriodDtype):
-        return column.dt.to_timestamp().dt.tz_localize("UTC")
+        column = column.dt.to_timestamp()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return pd.to_datetime(column, utc=True)
     dates = column.astype(object).map(lambda cell: cell if isinstance(cell, str) else str(cell), na_action="ignore")
     written = dates.astype("str").str.fullmatch(ISO_DATE).fillna(False).astype(bool)
-    return pd.to_datetime(dates.where(written).str.replace("/", "-"), utc=True, format="ISO8601", errors="coerce")
+    moments: pd.Series = pd.to_datetime(
+        dates.where(written).astype(object).str.replace("/", "-"), utc=True, format="ISO8601", errors="coerce"
+    )
+    return moments

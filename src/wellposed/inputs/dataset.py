@@ -19,7 +19,8 @@ class Part:
     """Raw rows: features as they were read, and the target that belongs to each.
 
     Attributes:
-        features: A frame with one column a feature (table), or an array of pixels `N H W` or `N H W C`, 0 to 255 (images).
+        features: A frame with one column a feature (table), or an array of pixels `N H W` or `N H W C`
+            as they were read, in [0, 255] or in [0, 1] (images).
         target: `N` class labels (any type, as read) or `N` numbers.
     """
 

@@ -66,11 +66,11 @@ class TableEncoder:
         for name, column in _columns(frame):
             field, content, note = _fit_field(column, name, where, infinite_is_missing)
             if isinstance(field, str):
-                dropped.setdefault(field, []).append(name)
+                dropped.setdefault(field, []).append(_shown(name))
             elif content in seen:
-                dropped.setdefault("that repeat an earlier one", []).append(f"{name} (= {seen[content]})")
+                dropped.setdefault("that repeat an earlier one", []).append(f"{_shown(name)} (= {seen[content]})")
             else:
-                seen[content] = name
+                seen[content] = _shown(name)
                 fields.append(field)
                 notes += [note] if note else []
         told = [f"Dropped {_n_columns(names)} {why}: {_listed(names)}." for why, names in dropped.items()]
@@ -114,7 +114,7 @@ class TableEncoder:
     def ignored(self, features: pd.DataFrame) -> tuple[str, ...]:
         """A note that names the columns which `encode` does not use and training did not have, or no note."""
         known = {field.name for field in self.fields}
-        extra = [name for name, _ in _columns(as_pandas(features)) if name not in known]
+        extra = [_shown(name) for name, _ in _columns(as_pandas(features)) if name not in known]
         return (f"Ignored {_n_columns(extra)} not trained on: {_listed(extra)}.",) if extra else ()
 
     @property
@@ -166,7 +166,8 @@ def _fit_field(column: pd.Series, name: str, where: str, infinite_is_missing: bo
         moments = days(column, where=where)
         if moments.notna().all() and moments.nunique() == 1:
             return "with one value only", b"", ""
-        return DateField.fit(moments, name=name), b"date" + moments.to_numpy().tobytes(), ""
+        content = b"date" + moments.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").tobytes()
+        return DateField.fit(moments, name=name), content, ""
     values = numbers(column, where=where, infinite_is_missing=infinite_is_missing)
     if np.isnan(values).all():
         return "without a value", b"", ""
@@ -183,6 +184,10 @@ def _columns(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
 
 def _n_columns(names: list[str]) -> str:
     return "1 column" if len(names) == 1 else f"{len(names)} columns"
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else f"{name[:57]}...")
 
 
 def _listed(names: list[str]) -> str:

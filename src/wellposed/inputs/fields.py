@@ -104,7 +104,7 @@ class DateField:
         """Finite numbers from moments in universal time that are NaT where missing."""
         days = self.days.encode(_days(moments))
         month = 2 * np.pi * (moments.dt.month.to_numpy(dtype=np.float64, na_value=np.nan) - 1) / 12
-        weekday = 2 * np.pi * moments.dt.weekday.to_numpy(dtype=np.float64, na_value=np.nan) / 7
+        weekday = 2 * np.pi * moments.dt.day_of_week.to_numpy(dtype=np.float64, na_value=np.nan) / 7
         circle = np.stack([np.sin(month), np.cos(month), np.sin(weekday), np.cos(weekday)], axis=1)
         return np.concatenate([days[:, :1], np.nan_to_num(circle), days[:, 1:]], axis=1)
 
@@ -133,7 +133,8 @@ class CategoryField:
     def encode(self, places: Int64[np.ndarray, " N"], found: list[str]) -> Int64[np.ndarray, " N"]:
         """Codes of rows, given for each the place of its text in `found`, -1 where it is missing."""
         code = {text: i + 2 for i, text in enumerate(self.known)}
-        return np.array([*(code.get(text, 1) for text in found), 0], dtype=np.int64)[places]
+        codes = np.array([*(code.get(text, 1) for text in found), 0], dtype=np.int64)
+        return np.asarray(codes[places])
 
     def to_json(self) -> dict[str, Any]:
         """Plain types that JSON keeps exactly."""

@@ -1,6 +1,7 @@
 """Any data frame as pandas, and the refusals that every frame has to pass, wherever it came from."""
 
 from collections.abc import Collection
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -24,8 +25,9 @@ def as_pandas(frame: object) -> pd.DataFrame:
         return pd.DataFrame(frame, columns=[f"x{j}" for j in range(frame.shape[1])])
     if isinstance(frame, pd.DataFrame):
         return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+    given: Any = frame
     try:
-        native = nw.from_native(frame)
+        native: nw.DataFrame[Any] | nw.LazyFrame[Any] = nw.from_native(given)
     except TypeError as fault:
         raise refusal("A table", "be a data frame or a 2-D array", type(frame).__name__) from fault
     eager = native.collect() if isinstance(native, nw.LazyFrame) else native
@@ -49,7 +51,8 @@ def check_frame(frame: pd.DataFrame, where: str) -> None:
     check_names([str(name) for name in frame.columns], where)
     for name, column in frame.items():
         if pd.api.types.is_complex_dtype(column.dtype):
-            raise BadInput(f"{where}, row 1, column {str(name)!r}: found {column.iloc[0]!r}, expected a real number.")
+            found = f"found {complex(column.iloc[0])!r}, expected a real number"
+            raise BadInput(f"{where}, row 1, column {str(name)!r}: {found}.")
         nested = isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind == "O"
         if column.dtype == object or nested:
             row = next((i for i, cell in enumerate(column) if isinstance(cell, NESTED)), None)

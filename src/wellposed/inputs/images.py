@@ -33,7 +33,8 @@ class ImageEncoder:
     @classmethod
     def fit(cls, features: np.ndarray) -> "ImageEncoder":
         """Learn size, channels and the range of the pixels from `N H W` or `N H W C`."""
-        return cls(shape=_shape(features), top=_top(features) if features.dtype.kind == "f" else None)
+        shape, top = _shape(features), _top(features)
+        return cls(shape=shape, top=top if features.dtype.kind == "f" else None)
 
     def encode(
         self, features: np.ndarray, *, dtype: torch.dtype = torch.float32
@@ -44,8 +45,9 @@ class ImageEncoder:
             want = "{} x {} x {} (channels, height, width)".format(*self.shape)
             raise refusal("Images", f"be of the size trained on, {want}", shape)
         channels_last = features[..., None] if features.ndim == 3 else features
-        pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(channels_last, -1, 1))).to(dtype)
-        return pixels.div_(self._divisor(features)), torch.empty((len(features), 0), dtype=torch.int64)
+        plain = features.dtype.newbyteorder("=") if features.dtype.itemsize <= 8 else np.float64  # what torch knows
+        pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(channels_last, -1, 1), dtype=plain)).to(dtype)
+        return pixels / self._divisor(features), torch.empty((len(features), 0), dtype=torch.int64)
 
     def _divisor(self, features: np.ndarray) -> float:
         top = _top(features)
@@ -82,7 +84,7 @@ def _top(features: np.ndarray) -> float:
     if features.dtype.kind not in "uifb":
         raise refusal("Pixels", "be numbers", str(features.dtype))
     low, high = float(features.min(initial=0)), float(features.max(initial=0))
-    if not (0 <= low and high <= 255):  # also true of NaN
+    if not (low >= 0 and high <= 255):  # also true of NaN
         raise refusal("Pixels", "be in [0, 1] or in [0, 255]", f"{low:g} to {high:g}")
     whole = features.dtype.kind in "ui"
     return 255.0 if whole or high > 1 else 1.0

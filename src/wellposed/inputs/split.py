@@ -59,7 +59,7 @@ def _stratified(target: np.ndarray, n_held: int, draw: np.random.Generator) -> I
     order = draw.permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]  # class by class, shuffled within
     rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[rank < taken[codes[order]]]
+    return np.asarray(order[rank < taken[codes[order]]])
 
 
 def _whole_groups(groups: np.ndarray, n_held: int, draw: np.random.Generator) -> Int64[np.ndarray, " V"]:

@@ -109,7 +109,14 @@ def _sniff(written: str) -> str:
 def _read_rows(written: str, delimiter: str, name: str) -> tuple[list[str], pa.Table]:
     """Names of the columns, and the cells as written; rows of another length are refused."""
     lines = csv.reader(io.StringIO(written, newline=""), delimiter=delimiter)
-    names = [cell.strip() for cell in next(line for line in lines if line)]
+    unclosed = "found a quote that is opened and never closed"
+    try:
+        names = [cell.strip() for cell in next(line for line in lines if line)]
+    except csv.Error as fault:
+        do = "Is a quote opened there and never closed?"
+        raise refusal(name, "begin with the names of its columns", str(fault), do) from fault
+    if written.count('"') % 2 and "\n" in names[-1]:
+        raise BadInput(f"{name}, header: {unclosed}.")
     check_names(names, name)
     places = [str(place) for place in range(len(names))]
     ragged: list[tuple[int, int]] = []
@@ -138,7 +145,7 @@ def _read_rows(written: str, delimiter: str, name: str) -> tuple[list[str], pa.T
         raise BadInput(f"{name} must hold rows. Got a header only.")
     last = rows.slice(rows.num_rows - 1).to_pylist()[0]
     if written.count('"') % 2 and any("\n" in cell for cell in last.values()):
-        raise BadInput(f"{name}, row {rows.num_rows}: found a quote that is opened and never closed.")
+        raise BadInput(f"{name}, row {rows.num_rows}: {unclosed}.")
     return names, rows
 
 
@@ -149,13 +156,14 @@ def _read_parquet(raw: bytes, name: str, *, missing: Collection[str], limit: int
     except (pa.ArrowException, OSError) as fault:
         raise refusal(name, "be a whole Parquet file", str(fault), "It is damaged: fetch it again.") from fault
     check_names(table.column_names, name)
-    frame = table.slice(0, limit).to_pandas().reset_index(drop=True)
+    frame: pd.DataFrame = table.slice(0, limit).to_pandas().reset_index(drop=True)
     if frame.empty:
         raise BadInput(f"{name} must hold rows. Got a header only.")
     check_frame(frame, name)
-    is_text = frame.dtypes.map(lambda dtype: dtype == object or pd.api.types.is_string_dtype(dtype))
-    marked = frame.loc[:, is_text].isin(list(missing))
-    return frame.mask(marked.reindex(columns=frame.columns, fill_value=False)) if marked.to_numpy().any() else frame
+    for column in frame.columns if missing else ():
+        if frame[column].dtype.kind == "O":  # text, categories, anything
+            frame[column] = frame[column].mask(frame[column].isin(list(missing)))
+    return frame
 
 
 def _is_number(text: str) -> bool:

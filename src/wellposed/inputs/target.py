@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from wellposed.checks import nearest, refusal
 from wellposed.errors import BadInput
-from wellposed.inputs.columns import LARGEST
+from wellposed.inputs.columns import numbers
 from wellposed.inputs.dataset import Task
 from wellposed.inputs.fields import LIMIT
 
@@ -68,7 +69,7 @@ class Target:
             mean, deviation = self.scale
             return np.asarray(values.reshape(-1).astype(np.float64) * deviation + mean)
         one_type = len({type(label) for label in self.classes}) == 1
-        return np.array(self.classes, dtype=None if one_type else object)[values]
+        return np.asarray(np.array(self.classes, dtype=None if one_type else object)[values])
 
     def to_json(self) -> dict[str, Any]:
         """Plain types that JSON keeps exactly."""
@@ -97,10 +98,14 @@ def mean_and_deviation(values: np.ndarray, weight: np.ndarray | None) -> tuple[f
 
 def _labels(target: np.ndarray) -> list[Label]:
     """The labels as Python values; a label cannot be missing."""
-    labels: list[Label] = np.asarray(target).reshape(-1).tolist()
-    missing = next((row for row, label in enumerate(labels) if label is None or label != label), None)
-    if missing is not None:
-        raise BadInput(f"The target, row {missing + 1}: found a missing value, expected a class label.")
+    array = np.asarray(target).reshape(-1)
+    missing = pd.isna(array)
+    if missing.any():
+        raise BadInput(f"The target, row {int(missing.argmax()) + 1}: found a missing value, expected a class label.")
+    labels = [label.item() if isinstance(label, np.generic) else label for label in array.tolist()]
+    odd = next((label for label in labels if not isinstance(label, Label)), None)
+    if odd is not None:
+        raise refusal("A class label", "be text, a number or a boolean", odd)
     return labels
 
 
@@ -110,12 +115,8 @@ def _order(label: Label) -> tuple[bool, float, str]:
 
 
 def _finite(target: np.ndarray) -> Float64[np.ndarray, " N"]:
-    try:
-        values = np.asarray(target).astype(np.float64).reshape(-1)
-    except (TypeError, ValueError) as fault:
-        raise refusal("The target of a regression", "be numbers", np.asarray(target).reshape(-1)[0]) from fault
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise BadInput(f"The target, row {row + 1}: found {values[row]}, expected a finite number.")
-    return np.clip(values, -LARGEST, LARGEST)
+    values = numbers(pd.Series(np.asarray(target).reshape(-1), name="target"), where="The rows")
+    missing = np.isnan(values)
+    if missing.any():
+        raise BadInput(f"The target, row {int(missing.argmax()) + 1}: found a missing value, expected a number.")
+    return values

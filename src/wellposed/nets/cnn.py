@@ -1,4 +1,9 @@
-"""A small convolutional network for images of 28 to 64 pixels: convolution, norm, activation, pooling; then dense layers."""
+"""A small convolutional network for images of 28 to 64 pixels.
+
+Each convolution halves the image: the first, 5 x 5, by its stride, because pooling at full size would cost more than all
+the rest; the others, 3 x 3, by max-pooling, before norm and activation (a rising activation commutes with the maximum,
+and both then cost a quarter). Dense layers follow.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +23,7 @@ class CNN(Net):
     (dropout) in the dense layers alone, because a convolution's units share their weights over all positions.
 
     Args:
-        channels: Of each 3 x 3 convolution; each is followed by max-pooling by 2.
+        channels: Of each convolution.
         widths: Units of each dense hidden layer.
         activation: Of the hidden layers.
     """
@@ -37,13 +42,15 @@ class CNN(Net):
             raise refusal("The input of CNN", "be images (C, H, W)", inputs.shape, "Use the net MLP for tables.")
         (channels, height, width), parts = inputs.shape, list[nn.Module]()
         if min(height, width) < 2 ** len(self.channels):
-            must = f"be at least {2 ** len(self.channels)} pixels wide and high for {len(self.channels)} poolings"
+            must = f"be at least {2 ** len(self.channels)} pixels wide and high for {len(self.channels)} halvings"
             raise refusal("Images for this CNN", must, (height, width), "Give fewer channels, or the net MLP.")
         norms = [t for t in layers if t.where == "before"]
         for n in self.channels:
-            parts += hidden(nn.Conv2d(channels, n, 3, padding=1), (n, height, width), self.activation, norms)
-            parts.append(nn.MaxPool2d(2))
-            channels, height, width = n, height // 2, width // 2
+            strided = nn.Conv2d(channels, n, 5, stride=2, padding=2)
+            pooled = nn.Sequential(nn.Conv2d(channels, n, 3, padding=1), nn.MaxPool2d(2))
+            first, channels = not parts, n
+            height, width = ((height + 1) // 2, (width + 1) // 2) if first else (height // 2, width // 2)
+            parts += hidden(strided if first else pooled, (n, height, width), self.activation, norms)
         parts.append(nn.Flatten())
         size = channels * height * width
         for units in self.widths:

@@ -57,6 +57,25 @@ class Embedded(Container):
         return forward
 
 
+class Tabular(Container):
+    """A network over rows that have categories: embedded, then whatever the body does."""
+
+    def __init__(self, embedded: Embedded, body: nn.Module) -> None:
+        super().__init__()
+        self.embedded = embedded
+        self.body = body
+
+    def forward(self, x: Float[Tensor, "B D"], codes: Int64[Tensor, "B J"]) -> Float[Tensor, "B C"]:
+        """The body's output."""
+        output: Tensor = self.body(self.embedded(x, codes))
+        return output
+
+    def join(self, prefix: str) -> Forward:
+        """The same, over stacked tensors."""
+        embedded, body = stack_forward(self.embedded, f"{prefix}embedded."), stack_forward(self.body, f"{prefix}body.")
+        return lambda tensors, x, codes: body(tensors, embedded(tensors, x, codes))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MLP(Net):
     """A multilayer perceptron.
@@ -76,14 +95,13 @@ class MLP(Net):
             raise refusal("MLP.widths", "be positive whole numbers", list(self.widths))
 
     def build(self, inputs: Inputs, outputs: int, layers: Sequence[LayerTechnique]) -> nn.Module:
-        """The network: a `Sequential` of embeddings or flattening if needed, hidden layers, output."""
+        """The network: flattening if needed, hidden layers, output; behind embeddings where there are categories."""
+        embedded = Embedded(inputs.cardinalities)
         parts: list[nn.Module] = [nn.Flatten()] if len(inputs.shape) > 1 else []
-        width = inputs.width
-        if inputs.cardinalities:
-            embedded = Embedded(inputs.cardinalities)
-            parts, width = [*parts, embedded], width + embedded.width
+        width = inputs.width + embedded.width
         for units in self.widths:
             block = hidden(nn.Linear(width, units), (units,), self.activation, layers)
             parts += [Residual(nn.Sequential(*block))] if self.residual and units == width else block
             width = units
-        return nn.Sequential(*parts, nn.Linear(width, outputs))
+        body = nn.Sequential(*parts, nn.Linear(width, outputs))
+        return Tabular(embedded, body) if inputs.cardinalities else body

@@ -80,11 +80,8 @@ def _vmapped(module: nn.Module, prefix: str) -> Forward:
 def _sequential(module: nn.Module, prefix: str) -> Forward:
     children = [stack_forward(child, f"{prefix}{name}.") for name, child in module.named_children()]
 
-    def forward(tensors: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
-        if not children:
-            return inputs[0]
-        x = children[0](tensors, *inputs)
-        for child in children[1:]:
+    def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        for child in children:
             x = child(tensors, x)
         return x
 

@@ -40,10 +40,8 @@ def build_template(
     recipe: Recipe, *, inputs: Inputs, outputs: int, factory: Factory | None, dtype: torch.dtype, device: torch.device
 ) -> Blueprint:
     """One network of the recipe's structure, or of the user's factory with drawing layers made reproducible."""
-    if factory is None:
-        built = recipe.net.build(inputs, outputs, recipe.of(LayerTechnique))
-        return Blueprint(recipe, built.to(device, dtype), None)
-    module = factory()
+    with torch.random.fork_rng(devices=[]):  # modules draw starting weights of their own, which are not used
+        module = recipe.net.build(inputs, outputs, recipe.of(LayerTechnique)) if factory is None else factory()
     if not isinstance(module, nn.Module):
         raise refusal("What the factory returns", "be a torch.nn.Module", type(module).__name__)
     if not any(p.requires_grad for p in module.parameters()):

@@ -93,8 +93,8 @@ class Population:
         self.blueprint: Blueprint = build_template(
             each[0], inputs=inputs, outputs=outputs, factory=factory, dtype=dtype, device=self.device
         )
-        seeds = member_seeds(seed, len(each)).to(self.device)
-        self.state: State = initial_state(self.blueprint, each, seeds, dtype=dtype, device=self.device)
+        self.seeds = member_seeds(seed, len(each)).to(self.device)
+        self.state: State = initial_state(self.blueprint, each, self.seeds, dtype=dtype, device=self.device)
         self.record = Record.empty(self.state.answering(), len(each), self.device)
 
     def __len__(self) -> int:
@@ -142,14 +142,18 @@ class Population:
         ids = self.usable()
         if not len(ids):
             raise refusal("A population that answers", "have a member whose training did not fail", "none")
-        rows, tensors, k = self._moved(rows), take(self.record.best, ids), len(ids)
-        at_once = plan.evaluated_rows(self._training().work, members=k)
+        rows, tensors, training = self._moved(rows), take(self.record.best, ids), self._training()
+        ranges = training.ranges(len(ids), 256)
+        k = max(r.stop - r.start for r in ranges)
+        at_once = plan.evaluated_rows(training.work, members=k)
 
         def answer(forward: Forward, i: int) -> Tensor:
-            return evaluate.outputs(forward, tensors, rows, k=k, at_once=at_once)
+            own = take(tensors, ranges[i])
+            return evaluate.outputs(forward, own, rows, k=ranges[i].stop - ranges[i].start, at_once=at_once)
 
-        with self._crew() as crew:
-            return crew.run(answer, shares=1, threads=torch.get_num_threads(), training=False)[0]
+        threads = training.threads if len(ranges) == 1 else 1
+        with plan.kept_pages(), self._crew() as crew:
+            return torch.cat(list(crew.run(answer, shares=len(ranges), threads=threads, training=False)))
 
     def predict(self, rows: Rows) -> Float[Tensor, "N C"]:
         """The population's one answer for each row: class probabilities, or scaled numbers."""

@@ -74,5 +74,6 @@ class State:
 
 
 def take(tensors: Mapping[str, Tensor], rows: slice | Tensor) -> dict[str, Tensor]:
-    """The rows of each tensor."""
-    return {name: tensor[rows] for name, tensor in tensors.items()}
+    """The rows of each tensor. (By `data`, each view counts its changes by itself: autograd would else take what one
+    worker does to its members for a change of what it saved of another's.)"""
+    return {name: tensor[rows].data for name, tensor in tensors.items()}

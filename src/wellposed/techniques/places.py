@@ -63,9 +63,7 @@ class WeightTechnique(Technique):
     """Place 2, the weights at step 0."""
 
     @abstractmethod
-    def weights(
-        self, shape: tuple[int, ...], key: Key, *, dtype: torch.dtype
-    ) -> Float[Tensor, "K *shape"]:
+    def weights(self, shape: tuple[int, ...], key: Key, *, dtype: torch.dtype) -> Float[Tensor, "K *shape"]:
         """Weights of one layer, in PyTorch's order `(out, in, ...)`, for each member."""
 
 

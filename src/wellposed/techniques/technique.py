@@ -1,4 +1,4 @@
-"""What every technique is: a frozen value with strengths, which may differ between members, and structure, which may not."""
+"""What every technique is: a frozen value of strengths, which may differ between members, and structure, which may not."""
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def strength(default: float, *, valid: tuple[float, float], search: tuple[float,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Technique(ABC):
+class Technique(ABC):  # noqa: B024 - each place adds its abstract method
     """A value: equal by content, hashable, refused when a strength is out of its range."""
 
     def __post_init__(self) -> None:

@@ -16,12 +16,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from wellposed.checks import refusal
 from wellposed.techniques.places import LayerTechnique
 from wellposed.techniques.stacked import StackedModule
-from wellposed.techniques.technique import Strength, spread, strength
+from wellposed.techniques.technique import Strength, Technique, spread, strength
 
 
 def normalize_over_batch(
@@ -36,34 +35,31 @@ def normalize_over_batch(
 ) -> Float[Tensor, "K B C ..."]:
     """Normalize each channel of each member over the batch, and move the running mean and variance in place.
 
-    Needs the axis of members: one network passes `x[None]`.
+    Needs the axis of members: one network passes `x[None]`. Fast inside `torch.func.vmap`, too.
 
     >>> x, mean, variance = torch.tensor([[[1.0], [3.0]]]), torch.zeros(1, 1), torch.ones(1, 1)
-    >>> normalize_over_batch(x, torch.ones(1, 1), torch.zeros(1, 1), running_mean=mean, running_var=variance, eps=0.0)
+    >>> normalize_over_batch(x, torch.ones(1, 1), torch.zeros(1, 1), running_mean=mean, running_var=variance).round()
     tensor([[[-1.],
              [ 1.]]])
     >>> mean, variance
     (tensor([[0.2000]]), tensor([[1.1000]]))
     """
     k, n = x.shape[0], x.shape[1] * math.prod(x.shape[3:])
-    if k > 1 and x.dim() == 3:
-        y, mean, variance = _Normalize.apply(x, weight, bias, eps)
-        variance *= n / (n - 1)
+    if x.dim() == 3 and (k > 1 or torch._C._are_functorch_transforms_active()):
+        y, _, mean, variance = _Normalize.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+        variance = variance.detach() * (n / (n - 1))
     else:
         # One member, or images, whose memory order is (B, K, C, H, W): the framework's kernel needs no copy.
         flat = x.squeeze(0) if k == 1 else x.transpose(0, 1).flatten(1, 2)
-        scale, shift = (weight.squeeze(0), bias.squeeze(0)) if k == 1 else (weight.flatten(), bias.flatten())
-        if not isinstance(momentum, Tensor):
-            y = F.batch_norm(flat, running_mean.view(-1), running_var.view(-1), scale, shift, True, momentum, eps)
-            return y.unsqueeze(0) if k == 1 else y.unflatten(1, (k, -1)).transpose(0, 1)
         mean, variance = torch.zeros_like(running_mean), torch.zeros_like(running_var)
-        y = F.batch_norm(flat, mean.view(-1), variance.view(-1), scale, shift, True, 1.0, eps)
-        y = y.unsqueeze(0) if k == 1 else y.unflatten(1, (k, -1)).transpose(0, 1)
+        y = F.batch_norm(flat, mean.view(-1), variance.view(-1), weight.view(-1), bias.view(-1), True, 1.0, eps)
+        y = y.unsqueeze(0) if k == 1 else y.view(len(y), k, -1, *y.shape[2:]).transpose(0, 1)
     with torch.no_grad():
         share = spread(momentum, running_mean)
-        running_mean.lerp_(mean, share)
-        running_var.lerp_(variance, share)
-    return y
+        running_mean += (mean - running_mean) * share
+        running_var += (variance - running_var) * share
+    out: Tensor = y
+    return out
 
 
 def normalize_by_statistics(
@@ -94,6 +90,11 @@ class BatchNorm(LayerTechnique):
     where: ClassVar[Literal["before", "after"]] = "before"
     momentum: Strength = strength(0.1, valid=(0.0, 1.0), search=(0.01, 0.3), log=True)
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        Technique.__post_init__(self)
+        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
+            raise refusal("BatchNorm.eps", "be a positive number", self.eps)
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:
         return StackedBatchNorm(self, shape)
@@ -142,26 +143,62 @@ def _over_rows(value: Float[Tensor, "K C"], like: Float[Tensor, "K B C ..."]) ->
 
 
 class _Normalize(torch.autograd.Function):
-    """The formula for `K B C`, which needs no transposed copy, in five passes forward and five backward."""
+    """The formula for `K B C`, which needs no transposed copy, in five passes forward and five backward.
+
+    Centred rows and variance are outputs, so that second derivatives pass through them and come out right.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`x, weight, bias, eps` to output, centred rows, mean and biased variance.
+
+        One parameter, because `apply` inspects the signature at every call, which takes its time.
+        """
+        x, weight, bias, eps = inputs
         mean = x.mean(1)
         centred = x - mean.unsqueeze(1)
         variance = centred.square().mean(1)
-        rstd = (variance + eps).rsqrt()
-        ctx.save_for_backward(centred, weight, rstd)
-        ctx.mark_non_differentiable(mean, variance)
-        return torch.addcmul(bias.unsqueeze(1), centred, (weight * rstd).unsqueeze(1)), mean, variance
+        scale = weight * (variance + eps).rsqrt()
+        return torch.addcmul(bias.unsqueeze(1), centred, scale.unsqueeze(1)), centred, mean, variance
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        r"""$\partial x = \gamma r (g - \bar g - r^2 t\,\overline{gt})$ with $t = x - \mu$, $r = (\sigma^2 + \epsilon)^{-1/2}$."""
-        centred, weight, rstd = ctx.saved_tensors
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, weight, _, ctx.eps = inputs
+        _, centred, mean, variance = output
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(mean)
+        ctx.save_for_backward(centred, weight, variance)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        r"""$\partial x = \gamma r (g - \bar g - r^2 t\,\overline{gt})$, with $t$ the centred rows and $r$ the factor.
+
+        Gradients of $t$ and of the variance come only with a second differentiation.
+        """
+        g, g_centred, _, g_variance = gradients
+        centred, weight, variance = ctx.saved_tensors
         n = centred.shape[1]
-        total, along = g.sum(1), (g * centred).sum(1)
-        scale = weight * rstd
-        shift, slope = scale * total * (-1 / n), scale * rstd.square() * along * (-1 / n)
-        inward = torch.addcmul(shift.unsqueeze(1), centred, slope.unsqueeze(1)).addcmul_(g, scale.unsqueeze(1))
-        return inward, along * rstd, total, None
+        inward, along, total = None, None, None
+        if g is not None:
+            rstd = (variance + ctx.eps).rsqrt()
+            total, along = g.sum(1), (g * centred).sum(1) * rstd
+            scale = weight * rstd
+            shift, slope = scale * total * (-1 / n), scale * rstd * along * (-1 / n)
+            inward = torch.addcmul(shift.unsqueeze(1), centred, slope.unsqueeze(1))
+            inward = torch.addcmul(inward, g, scale.unsqueeze(1))  # in place it has no rule for vmap
+        if g_centred is not None:
+            inward = g_centred - g_centred.mean(1, keepdim=True) + (0 if inward is None else inward)
+        if g_variance is not None:
+            inward = centred * (g_variance * (2 / n)).unsqueeze(1) + (0 if inward is None else inward)
+        return inward, along, total, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """More members: the mapped axis and `K` become one."""
+        size = info.batch_size
+        folded = [
+            (t.unsqueeze(0).expand(size, *t.shape) if at is None else t.movedim(at, 0)).flatten(0, 1)
+            for t, at in zip(inputs[:3], in_dims[:3], strict=True)
+        ]
+        outputs = _Normalize.apply(*folded, inputs[3])  # type: ignore[no-untyped-call]
+        return tuple(t.view(size, -1, *t.shape[1:]) for t in outputs), (0,) * len(outputs)

@@ -29,7 +29,7 @@ def drop_units(x: Float[Tensor, "..."], rate: Strength, *, key: Key) -> Float[Te
     all of `x`. A tensor `rate` has the shape of `key`. The same key draws the same mask: change it at each step.
 
     >>> drop_units(torch.ones(6), 0.5, key=torch.tensor(7))
-    tensor([2., 2., 0., 0., 2., 2.])
+    tensor([2., 2., 0., 2., 0., 0.])
     """
     drawn = mask(key, x.shape[key.dim() :], 1 - rate)
     factor = torch.as_tensor(1 / (1 - rate), dtype=x.dtype, device=x.device)

@@ -8,6 +8,7 @@ Needs no batch, and does the same in training and afterwards.
 Source: Ba, Kiros & Hinton, Layer Normalization, 2016, https://arxiv.org/abs/1607.06450, section 3.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -17,8 +18,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wellposed.checks import refusal
 from wellposed.techniques.places import LayerTechnique
 from wellposed.techniques.stacked import StackedModule
+from wellposed.techniques.technique import Technique
 
 
 def normalize_over_features(
@@ -50,6 +53,11 @@ class LayerNorm(LayerTechnique):
 
     where: ClassVar[Literal["before", "after"]] = "before"
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        Technique.__post_init__(self)
+        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
+            raise refusal("LayerNorm.eps", "be a positive number", self.eps)
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:
         return StackedLayerNorm(self, shape)

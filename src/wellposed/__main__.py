@@ -1,0 +1,5 @@
+"""`python -m wellposed` is the command line."""
+
+from wellposed.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""What the page says, as plain values and sentences: everything that is computed from a result stands here.
+
+A result is the dict that `result.json` holds. A number in it may be None or not finite; both mean "not known".
+"""
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from wellposed.statistics import Interval, proportion_interval
+
+PARTS = ("train", "validation", "test")
+UNKNOWN = "–"
+MINUS = "\N{MINUS SIGN}"
+N_TABLE_ROWS = 200
+"""Epochs that the table shows at most."""
+
+METRICS = {
+    "accuracy": ("accuracy", "higher"),
+    "balanced_accuracy": ("balanced accuracy", "higher"),
+    "cross_entropy": ("cross-entropy", "lower"),
+    "brier": ("Brier score", "lower"),
+    "auc": ("area under the ROC curve", "higher"),
+    "calibration_error": ("calibration error", "lower"),
+    "rmse": ("root mean squared error", "lower"),
+    "mae": ("mean absolute error", "lower"),
+    "r2": ("R², explained share of the variance", "higher"),
+}
+"""What each metric is called, and which is better."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network, counted from 1.
+
+    Attributes:
+        number: Which one.
+        ended: Epochs that it trained for; None where it was still training.
+        best_epoch: The epoch whose weights were kept; None where there is none.
+        scores: By part; empty for a member without weights to answer with.
+        failure: Where its numbers stopped being finite, in words; empty for the others.
+    """
+
+    number: int
+    ended: int | None
+    best_epoch: int | None
+    scores: dict[str, float]
+    failure: str
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The losses of one epoch: how many members have one, their mean and their range.
+
+    Attributes:
+        epoch: Counted from 1.
+        part: "train" or "validation".
+        count: Members with a finite loss.
+        mean: Over them.
+        low: The least of them.
+        high: The greatest of them.
+    """
+
+    epoch: int
+    part: str
+    count: int
+    mean: float
+    low: float
+    high: float
+
+
+def known(value: float | None) -> bool:
+    """Whether there is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
+def number(value: float | None) -> str:
+    """A number for people, four significant digits.
+
+    >>> number(0.98328690), number(1234567.8), number(-0.5), number(4.4298e-05), number(None)
+    ('0.9833', '1,234,568', '−0.5000', '4.43e−05', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e9:
+        text = f"{value:.3g}" if size < 1 else f"{value:.3e}"
+    else:
+        digits = 3 - math.floor(math.log10(size)) if size >= 1 else 4
+        text = f"{value:,.{max(0, digits)}f}"
+    return text.replace("-", MINUS)
+
+
+def percent(share: float, rows: int = 0) -> str:
+    """A share as percent, with two decimals where there are rows enough to tell.
+
+    >>> percent(0.98328690, 359), percent(0.5, 10_000)
+    ('98.3 %', '50.00 %')
+    """
+    return f"{100 * share:.{2 if rows >= 1000 else 1}f} %".replace("-", MINUS)
+
+
+def plural(n: int, noun: str) -> str:
+    """How many of what.
+
+    >>> plural(1, "network"), plural(1200, "row")
+    ('1 network', '1,200 rows')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def main_metric(result: dict[str, Any]) -> str:
+    """The metric that members are judged by."""
+    return "accuracy" if result["data"]["task"] == "classification" else "rmse"
+
+
+def test_interval(result: dict[str, Any]) -> Interval | None:
+    """The accuracy on test rows with Wilson's interval over them; None where accuracy is not measured."""
+    accuracy, rows = result["metrics"]["test"].get("accuracy"), result["split"]["test"]
+    if not known(accuracy) or not rows:
+        return None
+    return proportion_interval(round(accuracy * rows), rows)
+
+
+def structure_words(recipe: dict[str, Any]) -> str:
+    """The network in a few words, from the recipe's table.
+
+    >>> structure_words({"net": {"kind": "MLP", "widths": [128, 64], "activation": "relu"}})
+    'MLP with widths 128 and 64, activation relu'
+    """
+    net = dict(recipe.get("net", {}))
+    kind, parts = str(net.pop("kind", "MLP")), []
+    for name, value in net.items():
+        if isinstance(value, list):
+            if value:
+                *rest, last = (str(v) for v in value)
+                parts.append(f"{name} {', '.join(rest)} and {last}" if rest else f"{name} {last}")
+        elif isinstance(value, bool):
+            parts += [name] * value
+        else:
+            parts.append(f"{name} {value}")
+    return f"{kind} with {', '.join(parts)}" if parts else kind
+
+
+def technique_names(recipe: dict[str, Any]) -> list[str]:
+    """The techniques of a recipe's table, in its order."""
+    return [str(t["kind"]) for t in recipe.get("technique", []) if isinstance(t, dict) and "kind" in t]
+
+
+def gap_words(result: dict[str, Any]) -> str:
+    """The generalization gap of a member, in a sentence or two."""
+    gap, n = result["gap"], result["members"]["usable"]
+    share = gap["metric"] == "accuracy"
+    estimate, low, high = gap["estimate"], gap["low"], gap["high"]
+    if not known(estimate):
+        return "The gap between training rows and test rows is not known."
+
+    if estimate < 0:
+        low, high = -high if known(high) else high, -low if known(low) else low
+
+    def size(value: float) -> str:
+        return f"{100 * value:.1f}".replace("-", MINUS) if share else number(value)
+
+    unit = " percentage points" if share else ""
+    if share:
+        words = f"A network alone is right {size(abs(estimate))}{unit} {'less' if estimate < 0 else 'more'} often"
+    else:
+        words = f"The error of a network alone is {size(abs(estimate))} {'higher' if estimate < 0 else 'lower'}"
+    words += " on training rows than on test rows"
+    if not (known(low) and known(high)):
+        return f"{words}. One network says nothing of how much that varies, so there is no interval."
+    words += f"; 95 % interval over {plural(n, 'network')}: {size(low)} to {size(high)}{unit}."
+    return f"{words} The interval holds 0: a gap is not shown." if low <= 0 <= high else words
+
+
+def members(result: dict[str, Any]) -> list[Member]:
+    """Every network, usable or not."""
+    found, scores = result["members"], result["members"][main_metric(result)]
+    failures = {f["member"]: f"step {f['step']:,}, {f['where']}" for f in found["failed"]}
+    listed, place = [], 0
+    for k, (best, ended) in enumerate(zip(found["best_epoch"], found["ended"], strict=True)):
+        own = {part: scores[part][place] for part in PARTS if known(scores[part][place])} if best else {}
+        place += bool(best)
+        listed.append(Member(k + 1, ended or None, best or None, own, failures.get(k, "")))
+    return listed
+
+
+def epochs(result: dict[str, Any]) -> list[Epoch]:
+    """Mean and range of the losses, epoch by epoch, train before validation; epochs without any are left out."""
+    curves, rows = result["curves"], []
+    for part in ("train", "validation"):
+        for i, losses in enumerate(curves[f"{part}_loss"]):
+            if finite := [loss for loss in losses if known(loss)]:
+                rows.append(Epoch(i + 1, part, len(finite), fmean(finite), min(finite), max(finite)))
+    return rows
+
+
+def thinned(numbers: Sequence[int], limit: int = N_TABLE_ROWS) -> list[int]:
+    """At most `limit` of the numbers, evenly, the first and the last among them.
+
+    >>> thinned(range(1, 11), 4), thinned([1, 2], 4)
+    ([1, 5, 9, 10], [1, 2])
+    """
+    if len(numbers) <= limit:
+        return list(numbers)
+    stride = math.ceil((len(numbers) - 1) / (limit - 1))
+    stride += len(range(0, len(numbers) - 1, stride)) >= limit
+    return [*numbers[: len(numbers) - 1 : stride], numbers[-1]]
+
+
+def command(result: dict[str, Any]) -> str:
+    """The command that repeats the fit, as far as the result knows it."""
+    data = result["data"]
+    words = ["wellposed", "fit", data["name"], "--target", data["target"], "--task", data["task"]]
+    words += ["--recipe", "recipe.toml", "--members", result["members"]["count"], "--seed", result["seed"]]
+    return shlex.join(str(word) for word in words)

@@ -1,0 +1,67 @@
+"""Values, their strengths and their structure."""
+
+from dataclasses import FrozenInstanceError, dataclass
+
+import pytest
+import torch
+
+from wellposed.errors import BadInput
+from wellposed.techniques.technique import (
+    Strength,
+    Technique,
+    spread,
+    stack_strengths,
+    strength,
+    strength_fields,
+    strengths,
+    structure,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Technique):
+    rate: Strength = strength(0.5, valid=(0.0, 1.0), search=(0.1, 0.9))
+    kind: str = "a"
+
+
+def test_refuses_what_is_out_of_range_in_one_sentence() -> None:
+    with pytest.raises(BadInput, match=r"^Toy\.rate must be in \[0, 1\]\. Got 1\.5\.$"):
+        Toy(rate=1.5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), True, "0.5", None, [0.5]])
+def test_refuses_what_is_no_number(value: object) -> None:
+    with pytest.raises(BadInput, match=r"Toy\.rate must"):
+        Toy(rate=value)  # type: ignore[arg-type]
+
+
+def test_is_frozen_and_equal_by_content() -> None:
+    assert Toy(rate=0.25) == Toy(rate=0.25) != Toy(rate=0.5)
+    assert len({Toy(), Toy(), Toy(kind="b")}) == 2
+    with pytest.raises(FrozenInstanceError):
+        Toy().rate = 0.1  # type: ignore[misc]
+
+
+def test_strengths_and_structure_share_the_fields() -> None:
+    toy = Toy(rate=0.25, kind="b")
+    assert [f.name for f in strength_fields(Toy)] == ["rate"]
+    assert strengths(toy) == {"rate": 0.25}
+    assert structure(toy) == structure(Toy(kind="b")) != structure(Toy())
+
+
+def test_bound_takes_one_value_a_member_unchecked() -> None:
+    values = torch.tensor([0.1, 0.2])
+    assert Toy().bound({"rate": values}).rate is values
+
+
+def test_stacking_keeps_a_float_where_all_agree() -> None:
+    device = torch.device("cpu")
+    assert stack_strengths([Toy(), Toy()], dtype=torch.float64, device=device) == {"rate": 0.5}
+    stacked = stack_strengths([Toy(), Toy(rate=0.1)], dtype=torch.float64, device=device)["rate"]
+    assert torch.equal(torch.as_tensor(stacked), torch.tensor([0.5, 0.1], dtype=torch.float64))
+
+
+def test_spread_puts_members_first() -> None:
+    like = torch.zeros(2, 5, 3)
+    assert spread(torch.tensor([1.0, 2.0]), like).shape == (2, 1, 1)  # type: ignore[union-attr]
+    assert spread(0.5, like) == 0.5
