@@ -35,7 +35,7 @@ SMALL = Recipe(
     techniques=(Standardize(), He()),
 )
 """No draw of it depends on the rows."""
-FAST: dict[str, Any] = {"members": 2, "epochs": 20, "random_state": 0}
+FAST: dict[str, Any] = {"members": 2, "epochs": 14, "random_state": 0}
 EXACT: dict[str, Any] = {
     "recipe": SMALL, "members": 2, "dtype": "float64", "validation_share": 0, "random_state": 0,
 }  # fmt: skip
@@ -63,7 +63,6 @@ def expected(estimator: Estimator) -> dict[str, str]:
     ],
     expected_failed_checks=expected,
 )
-@pytest.mark.filterwarnings("default")  # some checks warn by design, as of a column for y
 def test_conventions(estimator: Estimator, check: Callable[[Estimator], None]) -> None:
     name = getattr(check, "func", check).__name__
     if name in UNSTEADY and estimator.dtype == "float32" and isinstance(estimator, WellposedRegressor):
@@ -152,13 +151,13 @@ def test_missing_numbers_of_an_array_are_taken_and_infinite_ones_refused(iris: t
 def test_images_are_taken() -> None:
     digits = load_digits()
     X, y = digits.images[:200] / 16, digits.target[:200]
-    recipe = sound("images", 200)
-    model = WellposedClassifier(recipe=recipe, members=1, epochs=3, random_state=0).fit(X, y)
+    model = WellposedClassifier(members=1, epochs=3, random_state=0).fit(X, y)
     assert model.predict_proba(X[:3]).shape == (3, 10)
     np.testing.assert_array_equal(model.predict_proba(X[:3]), model.predict_proba(X[:3, :, :, None]))
     with pytest.raises(BadInput, match="axes N H W"):
         model.predict(X[0])
     assert not [name for name in vars(model) if name.startswith("n_features")]
+    model.set_params(recipe="plain", epochs=1)  # a preset is made for what the features are
     assert model.fit(X.reshape(200, 64), y).n_features_in_ == 64
     assert "n_features_in_" not in vars(model.fit(X, y))
 
@@ -297,7 +296,7 @@ def test_class_weight_multiplies_the_weights_of_rows() -> None:
     rows = np.where(y == "rare", by_hand["rare"], by_hand["usual"])
     np.testing.assert_allclose(found("balanced"), found(by_hand), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found("balanced"), found(None, rows), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found("balanced", 1 / rows), found(None, None), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found("balanced", 1 / rows), found("balanced"), rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="class_weight"):
         found("even")
 
@@ -360,7 +359,7 @@ def test_the_result_is_a_function_of_random_state(iris: tuple[np.ndarray, np.nda
 
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_training_that_fails_in_every_member_is_told(iris: tuple[np.ndarray, np.ndarray]) -> None:
-    wild = Recipe(net=MLP(widths=(8, 8)), optimizer=SGD(learning_rate=1e30), epochs=5)
+    wild = Recipe(net=MLP(widths=(8, 8)), optimizer=SGD(learning_rate=1e9), epochs=5)
     with pytest.raises(BadInput, match=r"failed at step \d+ in .*Lower the learning rate"):
         number(recipe=wild).fit(*iris)
 
@@ -414,7 +413,7 @@ def test_a_regressor_is_saved_and_loaded_without_a_pickle(tmp_path: Path, iris: 
     np.testing.assert_array_equal(again.predict(iris[0]), model.predict(iris[0]))
     assert "feature_names_in_" not in vars(again)
     (tmp_path / "estimator.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadInput, match="estimator.json must hold what"):
+    with pytest.raises(BadInput, match=r"estimator\.json must hold what"):
         WellposedRegressor.load(tmp_path)
     with pytest.raises(NotFittedError):
         number().save(tmp_path)

@@ -203,7 +203,7 @@ def test_is_a_value(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (SGD, {"learning_rate": -0.1}, r"SGD.learning_rate must be in \[0, 100\]. Got -0.1."),
+        (SGD, {"learning_rate": -0.1}, r"SGD.learning_rate must be in \[0, 1e\+09\]. Got -0.1."),
         (SGD, {"momentum": 1.5}, r"SGD.momentum must be in \[0, 1\]. Got 1.5."),
         (SGD, {"nesterov": "yes"}, r"SGD.nesterov must be true or false. Got 'yes'."),
         (Adam, {"momentum": 1.0}, r"Adam.momentum must be in \[0, 0.9999\]. Got 1.0."),

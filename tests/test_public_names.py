@@ -1,4 +1,4 @@
-"""The names that users and scripts rely on: none appears or disappears unnoticed, and naming the package costs nothing."""
+"""The names that users and scripts rely on: none goes or comes unnoticed, and importing them is put off."""
 
 import ast
 import subprocess

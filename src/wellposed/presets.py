@@ -70,8 +70,8 @@ def _net(kind: Kind) -> Net:
 
 
 def _batch_size(rows: int) -> int:
-    """A power of two near a thirtieth of the rows, from 16 to 256."""
-    return 2 ** min(8, max(4, round(math.log2(max(rows, 1) / 30))))
+    """A power of two near a twentieth of the rows, from 16 to 256."""
+    return 1 << min(8, max(4, round(math.log2(max(rows, 1) / 20))))
 
 
 def _epochs(kind: Kind, rows: int) -> int:

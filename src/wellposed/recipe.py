@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, cast
 
 import tomli_w
 
@@ -50,18 +50,24 @@ class Recipe:
     techniques: tuple[Technique, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
+        for name, kind in {"net": Net, "optimizer": Optimizer, "schedule": Schedule}.items():
+            if not isinstance(getattr(self, name), kind):
+                raise refusal(f"Recipe.{name}", f"be a {kind.__name__}", getattr(self, name))
+        if not _is_positive(self.epochs):
             raise refusal("Recipe.epochs", "be a positive whole number", self.epochs)
-        if self.batch_size != "all" and self.batch_size < 1:
+        if self.batch_size != "all" and not _is_positive(self.batch_size):
             raise refusal("Recipe.batch_size", "be a positive whole number or 'all'", self.batch_size)
-        for kind in SINGLE:
-            if len(found := self.of(kind)) > 1:
+        listed = self.techniques if isinstance(self.techniques, tuple) else (None,)
+        if any(not isinstance(t, Technique) or isinstance(t, Net | Optimizer) for t in listed):
+            raise refusal("Recipe.techniques", "be a tuple of techniques", self.techniques)
+        for place in SINGLE:
+            if len(found := self.of(place)) > 1:
                 names = [type(t).__name__ for t in found]
-                raise refusal("Recipe.techniques", f"hold at most one {kind.__name__}", names)
+                raise refusal("Recipe.techniques", f"hold at most one {place.__name__}", names)
 
-    def of(self, kind: type[T]) -> tuple[T, ...]:
+    def of(self, kind: Callable[..., T]) -> tuple[T, ...]:  # an abstract class is no `type[T]` to the type checker
         """The techniques of one place, in the order written."""
-        return tuple(t for t in self.techniques if isinstance(t, kind))
+        return tuple(t for t in self.techniques if isinstance(t, cast(type[T], kind)))
 
     def structure(self) -> tuple[object, ...]:
         """Everything but the strengths: recipes of equal structure train as one population."""
@@ -72,18 +78,19 @@ class Recipe:
         """Each strength by name, such as `Dropout.rate`; a second technique of a kind is `Dropout#2.rate`."""
         return {f"{name}.{key}": value for name, t in self.named().items() for key, value in strengths(t).items()}
 
-    def with_strengths(self, values: Mapping[str, float]) -> Self:
+    def with_strengths(self, values: Mapping[str, Strength]) -> Self:
         """The same structure with other strengths, by the names that `strengths` gives."""
         known = self.strengths()
         for name in values:
             if name not in known:
                 raise refusal("The name of a strength", "be one of this recipe's", name, nearest(name, known))
-        changed = {
-            name: replace(t, **{key: values.get(f"{name}.{key}", value) for key, value in strengths(t).items()})
-            for name, t in self.named().items()
+        named = self.named()
+        own = {
+            name: {key: values.get(f"{name}.{key}", value) for key, value in strengths(t).items()}
+            for name, t in named.items()
         }
-        optimizer = changed.pop("optimizer")
-        return replace(self, optimizer=optimizer, techniques=tuple(changed.values()))
+        optimizer = self.optimizer.bound(own.pop("optimizer"))
+        return replace(self, optimizer=optimizer, techniques=tuple(named[name].bound(own[name]) for name in own))
 
     def named(self) -> dict[str, Technique]:
         """The optimizer and each technique, by the name that its strengths carry."""
@@ -133,10 +140,14 @@ class Recipe:
     def read(cls, path: Path) -> Self:
         """The recipe in a TOML file."""
         try:
-            return cls.from_toml(path.read_text(encoding="utf-8"), file=path.name)
+            return cls.from_toml(path.read_text(encoding="utf-8-sig"), file=path.name)
         except (OSError, UnicodeDecodeError) as error:
             raise refusal("The recipe file", "be readable text", str(path), f"Cause: {error}.") from None
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that name the content, the same in every process."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()[:12]
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

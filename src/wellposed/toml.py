@@ -47,7 +47,7 @@ def parse(text: str, file: str) -> tuple[dict[str, Any], Source]:
     """The table that a TOML text holds, and where each of its keys stands."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits and 5000 brackets are no TOMLDecodeError
         raise BadInput(f"{file} must be TOML. Got a syntax error: {error}.") from None
     lines: dict[Path, int] = {}
     here: Path = ()
@@ -62,7 +62,7 @@ def parse(text: str, file: str) -> tuple[dict[str, Any], Source]:
                 here = tuple(name.split("."))
             lines[here] = number
         elif key := KEY.match(line):
-            lines[(*here, key[1])] = number
+            lines[(*here, *key[1].split("."))] = number
     return table, Source(file, lines)
 
 
@@ -147,7 +147,18 @@ def _spell(path: Path) -> str:
 
 def encode(value: Any) -> Any:
     """A value as TOML holds it: dataclasses as tables with `kind`, tuples as lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        table = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **table}
-    return [encode(item) for item in value] if isinstance(value, tuple) else value
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    types = typing.get_type_hints(type(value))
+    table = {f.name: _encoded(types[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return {"kind": type(value).__name__, **table}
+
+
+def _encoded(annotation: Any, value: Any) -> Any:
+    """A field's value; 1 is written as 1.0 where a number is meant, so that equal values make equal texts."""
+    options = typing.get_args(annotation) or (annotation,)
+    if isinstance(value, tuple):
+        item = next((o for o in (annotation, *options) if typing.get_origin(o) is tuple), tuple[Any, ...])
+        return [_encoded(typing.get_args(item)[0], part) for part in value]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and float in options else encode(value)

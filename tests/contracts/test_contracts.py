@@ -124,6 +124,16 @@ def test_a_member_of_nan_leaves_the_others_as_they_are(case: Case) -> None:
             assert torch.equal(spoiled[name][k], tensor[k]), name
 
 
+@pytest.mark.parametrize("case", OF_MEMBERS)
+def test_memory_order_does_not_matter(case: Case) -> None:
+    """Tensors whose first axis lies innermost in memory. (Sums may come in another order: 1e-13.)"""
+    stage, strengths = Stage.build(K, torch.float64), differing(case.example)
+    strided = stage.changed(lambda t: t.movedim(0, -1).contiguous().movedim(-1, 0))
+    found = act(case.example, strengths, strided)
+    for name, tensor in act(case.example, strengths, stage).items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-13, atol=1e-13)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("case", OF_MEMBERS)
 def test_keeps_the_dtype(case: Case, dtype: torch.dtype) -> None:

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from wellposed.inputs.arrays import read_npz
 
 
 def write(folder: Path, **arrays: np.ndarray) -> Path:
-    np.savez(folder / "a.npz", **arrays)
+    np.savez(folder / "a.npz", allow_pickle=True, **arrays)
     return folder / "a.npz"
 
 
@@ -76,3 +77,32 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("dtype", ["f2", ">f4", ">f8", "u1", ">i2", "?", "U4", "M8[D]"])
+def test_any_plain_type_comes_back(tmp_path: Path, dtype: str) -> None:
+    features, target = np.arange(12).reshape(6, 2).astype(dtype), np.arange(6).astype(dtype)
+    found, labels = read_npz(write(tmp_path, X=features, y=target))
+    np.testing.assert_array_equal(found, features)
+    np.testing.assert_array_equal(labels, target)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.array(3), r"y in a.npz must have one axis. Got \(\)"),
+        (np.array([b"a"] * 5), r"y in a.npz must be numbers, text or dates. Got '\|S1'"),
+        (np.zeros(5, dtype=[("a", int)]), r"y in a.npz must be numbers, text or dates"),
+    ],
+)
+def test_targets_that_are_none_are_refused(tmp_path: Path, y: np.ndarray, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        read_npz(write(tmp_path, X=np.zeros((5, 2)), y=y))
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("X.npy", "no array")
+        archive.writestr("y.npy", "no array")
+    with pytest.raises(BadInput, match=r"X in a.npz must be numbers"):
+        read_npz(tmp_path / "a.npz")

@@ -49,5 +49,5 @@ def test_pixels_and_labels_of_openml(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
     images, labels = fetch_images("fashion_mnist")
-    assert (images.dtype, images.shape, labels.tolist()) == (np.uint8, (2, 28, 28), [7, 0])
+    assert (images.dtype.name, images.shape, labels.tolist()) == ("uint8", (2, 28, 28), [7, 0])
     np.testing.assert_array_equal(images.reshape(2, 784), pixels)

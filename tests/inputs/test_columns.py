@@ -91,8 +91,8 @@ def test_infinities_are_refused_or_missing() -> None:
         pd.Series(["2024-02-29", None, "1969-12-31"]),
         pd.Series(["2024/2/29", None, "1969-12-31T00:00:00+00:00"]),
         pd.Series([datetime.date(2024, 2, 29), None, datetime.date(1969, 12, 31)]),
-        pd.Series(pd.to_datetime(["2024-02-29", None, "1969-12-31"])),
-        pd.Series(pd.to_datetime(["2024-02-29 01:00", None, "1969-12-31 01:00"])).dt.tz_localize("Europe/Berlin"),
+        pd.to_datetime(pd.Series(["2024-02-29", None, "1969-12-31"])),
+        pd.to_datetime(pd.Series(["2024-02-29 01:00", None, "1969-12-31 01:00"])).dt.tz_localize("Europe/Berlin"),
         pd.Series(pd.PeriodIndex(["2024-02-29", None, "1969-12-31"], freq="D")),
     ],
 )

@@ -9,7 +9,7 @@ def test_rows_of_a_part_are_taken_in_the_order_asked_for() -> None:
     table = Part(pd.DataFrame({"a": [1, 2, 3]}), np.array(["x", "y", "z"])).take(np.array([2, 0]))
     assert (table.features["a"].tolist(), table.target.tolist(), len(table)) == ([3, 1], ["z", "x"], 2)
     images = Part(np.arange(12).reshape(3, 2, 2), np.array([0, 1, 2])).take(np.array([1]))
-    assert (images.features.tolist(), images.target.tolist()) == ([[[4, 5], [6, 7]]], [1])
+    assert (np.asarray(images.features).tolist(), images.target.tolist()) == ([[[4, 5], [6, 7]]], [1])
 
 
 def test_encoded_rows_are_taken_with_their_weights() -> None:

@@ -63,7 +63,7 @@ def test_whatever_the_numbers_what_comes_out_is_finite(train: np.ndarray, new: l
 
 
 def test_dates_are_days_and_points_on_circles() -> None:
-    moments = pd.Series(pd.to_datetime(["1970-01-01", "1970-04-06 12:00", None], utc=True, format="ISO8601"))
+    moments = pd.to_datetime(pd.Series(["1970-01-01", "1970-04-06 12:00", None]), utc=True, format="ISO8601")
     field = DateField.fit(moments, name="d")
     assert field.names == (
         "d", "d, month sine", "d, month cosine", "d, weekday sine", "d, weekday cosine", "d is missing",

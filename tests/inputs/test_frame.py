@@ -19,7 +19,7 @@ def test_other_libraries_come_through_narwhals() -> None:
     table = pa.table({"a": [1, None, 3], "b": ["x", None, "z"]})
     after = as_pandas(table)
     assert after["a"].isna().tolist() == after["b"].isna().tolist() == [False, True, False]
-    assert after.loc[2].tolist() == [3, "z"]
+    assert after.iloc[2].tolist() == [3, "z"]
 
 
 def test_polars_eager_and_lazy() -> None:

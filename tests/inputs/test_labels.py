@@ -71,7 +71,7 @@ def test_rows_without_a_target_are_dropped_and_counted() -> None:
     label = pd.Series([None, 1.0, 2.0, np.inf, None], name="y")
     features = np.arange(5)[:, None, None]
     part, notes = settle_rows(features, label, task="regression", where="a.npz", infinite_is_missing=True)
-    assert (part.target.tolist(), part.features.ravel().tolist()) == ([1.0, 2.0], [1, 2])
+    assert (part.target.tolist(), np.ravel(part.features).tolist()) == ([1.0, 2.0], [1, 2])
     assert notes == ("a.npz: dropped 3 rows without a target.",)
     with pytest.raises(BadInput, match=r"a.npz, row 4, column 'y': found inf"):
         settle_rows(features, label, task="regression", where="a.npz", infinite_is_missing=False)
@@ -107,3 +107,10 @@ def test_test_rows_with_other_classes_are_refused() -> None:
         check_test_rows(part([1, 9, 7]), part([1, 2, 3]), "classification")
     with pytest.raises(BadInput, match="must have rows with a target"):
         check_test_rows(part([]), part([1.0]), "regression")
+
+
+def test_regression_on_mixed_text_names_the_text() -> None:
+    label = pd.Series(["1", None, "x", "3"], name="y")
+    with pytest.raises(BadInput, match=r"a.csv, row 3, column 'y': found 'x', expected a number"):
+        decide_task(label, "regression", kind="table", where="a.csv")
+    assert decide_task(label.iloc[[0, 3]], "regression", kind="table", where="a.csv") == ("regression", ())

@@ -107,7 +107,7 @@ def test_the_task_is_the_users_choice(tmp_path: Path) -> None:
     path = write(tmp_path, "a,y\n" + "".join(f"{i},{i % 3}\n" for i in range(30)))
     assert load(path).task == "classification"
     data = load(path, task="regression")
-    assert (data.task, data.rows.target.dtype) == ("regression", np.float64)
+    assert (data.task, data.rows.target.dtype.name) == ("regression", "float64")
 
 
 def test_rows_without_a_target_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -241,3 +241,30 @@ def test_unicode_and_markup_survive(tmp_path: Path) -> None:
     assert (table(data).columns.tolist(), data.target) == (["<script>", 'größe\n"m"'], "🎲")
     with pytest.raises(BadInput, match=r"Did you mean 'größe\\n"):
         load(path, target="größe m")
+
+
+def test_a_class_with_one_row_is_told(tmp_path: Path) -> None:
+    notes = load(write(tmp_path, PRICES + "9,C,1\n"), target="town").notes
+    assert notes == (
+        "prices.csv, column 'town': class C has one row only, which can be learnt from but not be tested.",
+    )
+
+
+def test_an_encoding_is_told_first(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(PRICES.replace("town", "größe").encode("latin-1"))
+    assert load(str(tmp_path / "a.csv")).notes[0] == "a.csv is not UTF-8 and was read as latin-1."
+
+
+@pytest.mark.parametrize("test", ["a\0", "x" * 5000, "no/such/folder.csv"])
+def test_a_test_file_with_an_impossible_name_is_refused(tmp_path: Path, test: str) -> None:
+    with pytest.raises(BadInput, match=r"--test must be a file of test rows"):
+        load(write(tmp_path, PRICES), test=test)
+
+
+def test_a_wide_table_is_loaded(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(50, 2000)).round(3)
+    frame = pd.DataFrame(values).add_prefix("x").assign(y=["u", "v"] * 25)
+    frame.iloc[3, 5:2000] = np.inf
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    features = table(load(str(tmp_path / "wide.csv"), infinite_is_missing=True))
+    np.testing.assert_array_equal(features.to_numpy(), frame.iloc[:, :-1].replace(np.inf, np.nan).to_numpy(dtype=float))

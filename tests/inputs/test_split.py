@@ -52,10 +52,10 @@ def test_single_rows_alone_are_split_without_regard_to_class() -> None:
 
 
 def test_seeds_differ_and_no_global_stream_is_touched() -> None:
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     first, second = (holdout("regression", np.zeros(100), share=0.5, seed=seed)[1] for seed in (0, 1))
     assert sorted(first) != sorted(second)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == state).all()  # noqa: NPY002
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=40), SHARES, st.integers(0, 1000))

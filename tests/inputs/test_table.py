@@ -153,7 +153,7 @@ def test_what_pandas_writes_is_read_back(tmp_path_factory: pytest.TempPathFactor
 def test_parquet_keeps_its_types(tmp_path: Path, suffix: str) -> None:
     frame = pd.DataFrame({
         "i": [1, 2, 3], "f": [0.5, None, 2], "s": ["01", None, "?"], "b": [True, False, True],
-        "t": pd.to_datetime(["2024-02-29", None, "2024-03-01"]), "c": pd.Categorical(["x", None, "y"]),
+        "t": pd.to_datetime(pd.Series(["2024-02-29", None, "2024-03-01"])), "c": pd.Categorical(["x", None, "y"]),
     })  # fmt: skip
     frame.to_parquet(tmp_path / "a.parquet")
     if suffix:
@@ -214,3 +214,29 @@ def test_a_long_table_is_read_whole(tmp_path: Path) -> None:
     pd.DataFrame({"a": numbers, "b": "text " * 20}).to_csv(tmp_path / "a.csv", index=False)
     frame, _ = read_table(tmp_path / "a.csv")
     np.testing.assert_array_equal(frame["a"], numbers)
+
+
+def test_a_quote_that_swallows_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"a.csv must begin with the names of its columns. .* never closed\?$"):
+        read_table(write(tmp_path, '"a,b\n' + "1,2\n" * 50_000))
+
+
+@pytest.mark.parametrize("cut", [slice(0, -8), slice(0, 40)])
+def test_gzip_with_other_bytes_in_it_is_refused(tmp_path: Path, cut: slice) -> None:
+    raw = gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)[cut] + bytes(8)
+    with pytest.raises(BadInput, match=r"a.csv.gz must be a whole gzip file. .* fetch it again\.$"):
+        read_table(write(tmp_path, raw, "a.csv.gz"))
+
+
+def test_marks_are_found_in_categories_and_indexes_are_dropped(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "c": pd.Categorical(["x", "y"])}, index=pd.Index(["u", "v"], name="id"))
+    frame.to_parquet(tmp_path / "a.parquet")
+    again, _ = read_table(tmp_path / "a.parquet", missing=["x"])
+    assert again.columns.tolist() == ["a", "c"]
+    assert again["c"].isna().tolist() == [True, False]
+
+
+def test_dicts_in_parquet_are_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1, 2], "deep": [None, {"b": 1}]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match=r"a.parquet, row 2, column 'deep': found a dict, expected one value"):
+        read_table(tmp_path / "a.parquet")

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -78,7 +79,7 @@ def test_regression_is_standardized_like_scikit_learn() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e-320, -1e300])
 def test_a_constant_target_has_deviation_1(value: float) -> None:
     target = Target.fit(np.full(7, value), "regression")
-    assert target.scale == (pytest.approx(value), 1.0)
+    assert target.scale == pytest.approx((value, 1.0))
     assert target.encode(np.full(7, value)).abs().max() < 1e-15
 
 
@@ -106,3 +107,23 @@ def test_what_is_no_number_is_refused(values: np.ndarray, words: str) -> None:
 def test_large_numbers_do_not_overflow() -> None:
     mean, deviation = mean_and_deviation(np.array([1e300, -1e300, 1e300, -1e300]), None)
     assert (mean, deviation) == (0.0, 1e300)
+
+
+def test_labels_of_numpy_survive_json() -> None:
+    labels = np.array([np.int64(2), np.str_("a"), np.float64(0.5), np.bool_(True)], dtype=object)
+    target = Target.fit(labels, "classification")
+    again = Target.from_json(json.loads(json.dumps(target.to_json())))
+    assert again.classes == (0.5, True, 2, "a")
+    assert again.encode(labels).tolist() == [2, 3, 0, 1]
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT, np.nan])
+def test_every_mark_of_a_missing_label_is_refused(missing: object) -> None:
+    target = Target.fit(np.array(["a", "b"]), "classification")
+    with pytest.raises(BadInput, match="row 2: found a missing value, expected a class label"):
+        target.encode(np.array(["a", missing], dtype=object))
+
+
+def test_a_label_that_json_does_not_know_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"class label must be text, a number or a boolean. Got datetime.date"):
+        Target.fit(np.array(["2024-01-01", "2024-01-02"], dtype="datetime64[D]"), "classification")

@@ -22,7 +22,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
             for name in ("X", "y"):
                 if name not in names:
                     raise refusal(path.name, "hold the arrays X and y", sorted(names), nearest(name, names))
-            features, target = archive["X"], archive["y"]
+            features, target = np.asarray(archive["X"]), np.asarray(archive["y"])  # bytes where it is no array
     except BadInput:
         raise
     except ValueError as fault:

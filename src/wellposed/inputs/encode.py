@@ -47,9 +47,7 @@ class TableEncoder:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def fit(
-        cls, features: pd.DataFrame, *, infinite_is_missing: bool = False, where: str = "The table"
-    ) -> "TableEncoder":
+    def fit(cls, features: object, *, infinite_is_missing: bool = False, where: str = "The table") -> "TableEncoder":
         """Learn the type, the fill and the categories of each column from training rows.
 
         Args:
@@ -68,7 +66,7 @@ class TableEncoder:
             if isinstance(field, str):
                 dropped.setdefault(field, []).append(_shown(name))
             elif content in seen:
-                dropped.setdefault("that repeat an earlier one", []).append(f"{_shown(name)} (= {seen[content]})")
+                dropped.setdefault("equal to an earlier one", []).append(f"{_shown(name)} (= {seen[content]})")
             else:
                 seen[content] = _shown(name)
                 fields.append(field)
@@ -79,7 +77,7 @@ class TableEncoder:
         return cls(fields=tuple(fields), infinite_is_missing=infinite_is_missing, notes=(*told, *notes))
 
     def encode(
-        self, features: pd.DataFrame, *, dtype: torch.dtype = torch.float32, where: str = "The table"
+        self, features: object, *, dtype: torch.dtype = torch.float32, where: str = "The table"
     ) -> tuple[Float[Tensor, "N D"], Int64[Tensor, "N J"]]:
         """Finite numbers and category codes (0 missing, 1 unseen in training, 2 and up known).
 
@@ -111,8 +109,8 @@ class TableEncoder:
             i += values.shape[1]
         return torch.from_numpy(x).to(dtype), torch.from_numpy(codes)
 
-    def ignored(self, features: pd.DataFrame) -> tuple[str, ...]:
-        """A note that names the columns which `encode` does not use and training did not have, or no note."""
+    def ignored(self, features: object) -> tuple[str, ...]:
+        """A note that names the columns which `encode` does not use, or no note."""
         known = {field.name for field in self.fields}
         extra = [_shown(name) for name, _ in _columns(as_pandas(features)) if name not in known]
         return (f"Ignored {_n_columns(extra)} not trained on: {_listed(extra)}.",) if extra else ()

@@ -45,7 +45,7 @@ def read_table(
         where = f"{path.name}, column {name!r}"
         columns[name], note = read_cells(cells.combine_chunks(), where=where, missing=missing, keep_text=name in text)
         notes += (note,) if note else ()
-    return pd.DataFrame(columns), notes
+    return pd.DataFrame({name: column.array for name, column in columns.items()}), notes  # arrays: no index to align
 
 
 def table_suffix(path: Path) -> str:

@@ -1,8 +1,8 @@
 """A small convolutional network for images of 28 to 64 pixels.
 
-Each convolution halves the image: the first, 5 x 5, by its stride, because pooling at full size would cost more than all
-the rest; the others, 3 x 3, by max-pooling, before norm and activation (a rising activation commutes with the maximum,
-and both then cost a quarter). Dense layers follow.
+Each convolution halves the image: the first, 5 x 5, by its stride, because pooling at full size would cost more than
+all the rest; the others, 3 x 3, by max-pooling, before norm and activation (a rising activation commutes with the
+maximum, and both then cost a quarter). Dense layers follow.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from wellposed.checks import refusal
-from wellposed.nets.net import Activation, Inputs, Net, hidden
+from wellposed.nets.net import Activation, Inputs, Net, hidden, refuse_hidden
 from wellposed.techniques.places import LayerTechnique
 
 
@@ -33,8 +33,9 @@ class CNN(Net):
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        if not self.channels or any(n < 1 for n in (*self.channels, *self.widths)):
-            raise refusal("CNN.channels and CNN.widths", "be positive whole numbers", [*self.channels, *self.widths])
+        refuse_hidden("CNN", {"channels": self.channels, "widths": self.widths}, self.activation)
+        if not self.channels:
+            raise refusal("CNN.channels", "name at least one convolution", self.channels)
 
     def build(self, inputs: Inputs, outputs: int, layers: Sequence[LayerTechnique]) -> nn.Module:
         """The network for images of one size."""

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from wellposed.checks import refusal
-from wellposed.nets.net import Activation, Inputs, Net, hidden
+from wellposed.nets.net import Activation, Inputs, Net, hidden, refuse_hidden
 from wellposed.nets.stacking import Container, Forward, stack_forward
 from wellposed.techniques.places import LayerTechnique
 
@@ -26,7 +26,8 @@ class Residual(Container):
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         """Output of the same shape as the input."""
-        return x + self.block(x)
+        change: Tensor = self.block(x)
+        return x + change
 
     def join(self, prefix: str) -> Forward:
         """The same sum over stacked tensors."""
@@ -91,8 +92,9 @@ class MLP(Net):
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if any(width < 1 for width in self.widths):
-            raise refusal("MLP.widths", "be positive whole numbers", list(self.widths))
+        refuse_hidden("MLP", {"widths": self.widths}, self.activation)
+        if not isinstance(self.residual, bool):
+            raise refusal("MLP.residual", "be true or false", self.residual)
 
     def build(self, inputs: Inputs, outputs: int, layers: Sequence[LayerTechnique]) -> nn.Module:
         """The network: flattening if needed, hidden layers, output; behind embeddings where there are categories."""

@@ -2,12 +2,13 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from torch import nn
 
+from wellposed.checks import nearest, refusal
 from wellposed.techniques.places import LayerTechnique
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Technique
@@ -54,7 +55,19 @@ class Net(Technique):
         """One network, with the layer techniques in each hidden layer in the order given."""
 
 
-def hidden(affine: nn.Module, shape: tuple[int, ...], activation: Activation, layers: Sequence[LayerTechnique]) -> list[nn.Module]:
+def refuse_hidden(net: str, sizes: Mapping[str, tuple[int, ...]], activation: str) -> None:
+    """Raise BadInput where sizes of hidden layers are no positive whole numbers, or the activation is unknown."""
+    for name, values in sizes.items():
+        numbers = values if isinstance(values, tuple) else (None,)
+        if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in numbers):
+            raise refusal(f"{net}.{name}", "be a tuple of positive whole numbers", values)
+    if activation not in ACTIVATIONS:
+        raise refusal(f"{net}.activation", "name an activation", activation, nearest(str(activation), ACTIVATIONS))
+
+
+def hidden(
+    affine: nn.Module, shape: tuple[int, ...], activation: Activation, layers: Sequence[LayerTechnique]
+) -> list[nn.Module]:
     """An affine layer whose output has this shape, then norms, the activation, and what follows it."""
     before = [place(t, shape) for t in layers if t.where == "before"]
     after = [place(t, shape) for t in layers if t.where == "after"]

@@ -8,6 +8,7 @@ Images keep the memory order `(B, K, C, H, W)` behind the shape `(K, B, C, H, W)
 convolution in K groups and no layer has to copy.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -31,12 +32,27 @@ class Container(nn.Module, ABC):
 
 def stack_forward(module: nn.Module, prefix: str = "") -> Forward:
     """The stacked form of a module whose tensors are found under `prefix` in what it is given."""
+    forward, tied = _untied(module, prefix), _tied(module, prefix)
+    if not tied:
+        return forward
+    return lambda tensors, *inputs: forward({**tensors, **{name: tensors[first] for name, first in tied}}, *inputs)
+
+
+def _untied(module: nn.Module, prefix: str) -> Forward:
     if isinstance(module, StackedModule):
         return _stacked(module, prefix)
     if isinstance(module, Container):
         return module.join(prefix)
     rule = RULES.get(type(module))
     return rule(module, prefix) if rule is not None and not _is_hooked(module) else _vmapped(module, prefix)
+
+
+def _tied(module: nn.Module, prefix: str) -> list[tuple[str, str]]:
+    """Further names of tensors that stand in several places, each with the first, which alone is in what is given."""
+    first: dict[int, str] = {}
+    every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    names = [(prefix + name, first.setdefault(id(tensor), prefix + name)) for name, tensor in every]
+    return [(name, known) for name, known in names if name != known]
 
 
 def has_rule(module: nn.Module) -> bool:
@@ -78,7 +94,8 @@ def _vmapped(module: nn.Module, prefix: str) -> Forward:
 
 
 def _sequential(module: nn.Module, prefix: str) -> Forward:
-    children = [stack_forward(child, f"{prefix}{name}.") for name, child in module.named_children()]
+    named = module._modules.items()  # `named_children` leaves out a layer that is used again
+    children = [stack_forward(child, f"{prefix}{name}.") for name, child in named if child is not None]
 
     def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
         for child in children:
@@ -89,7 +106,10 @@ def _sequential(module: nn.Module, prefix: str) -> Forward:
 
 
 def _elementwise(module: nn.Module, prefix: str) -> Forward:
-    return lambda tensors, x: module(x)
+    apart = copy.copy(module)
+    if "inplace" in vars(apart):
+        vars(apart)["inplace"] = False  # what comes in may be the data themselves, seen by every member
+    return lambda tensors, x: apart(x)
 
 
 def _flatten(module: nn.Module, prefix: str) -> Forward:
@@ -107,7 +127,7 @@ def _linear(module: nn.Module, prefix: str) -> Forward:
         if x.shape[0] == 1:
             return F.linear(x.squeeze(0), w.squeeze(0), None if b is None else b.squeeze(0)).unsqueeze(0)
         flat = x if x.dim() == 3 else x.flatten(1, -2)
-        out: Tensor = _Affine.apply(flat, w) if b is None else _Affine.apply(flat, w, b)
+        out: Tensor = _Affine.apply(flat, w, b)  # type: ignore[no-untyped-call]
         return out if x.dim() == 3 else out.view(*x.shape[:-1], -1)
 
     return forward
@@ -117,7 +137,7 @@ class _Affine(torch.autograd.Function):
     """`x w^T + b` for K members. By its own formula the weights' gradient would come transposed, and be copied."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
         ctx.biased = b is not None
         return torch.bmm(x, w.transpose(1, 2)) if b is None else torch.baddbmm(b.unsqueeze(1), x, w.transpose(1, 2))
@@ -126,8 +146,7 @@ class _Affine(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         inward = torch.bmm(g, w) if ctx.needs_input_grad[0] else None
-        gradients = (inward, torch.bmm(g.transpose(1, 2), x))
-        return (*gradients, g.sum(1)) if ctx.biased else gradients
+        return inward, torch.bmm(g.transpose(1, 2), x), g.sum(1) if ctx.biased else None
 
 
 def merge(x: Tensor) -> Tensor:
@@ -161,12 +180,20 @@ def _per_channel(module: nn.Module, prefix: str) -> Forward:
 
 
 def _embedding(module: nn.Module, prefix: str) -> Forward:
-    if not isinstance(module, nn.Embedding) or module.max_norm is not None or module.sparse:
+    if (
+        not isinstance(module, nn.Embedding)
+        or module.max_norm is not None
+        or module.scale_grad_by_freq
+        or module.sparse
+    ):
         return _vmapped(module, prefix)
-    weight = f"{prefix}weight"
+    weight, padding = f"{prefix}weight", module.padding_idx
 
     def forward(tensors: Mapping[str, Tensor], codes: Tensor) -> Tensor:
         w = tensors[weight]
+        if padding is not None:  # its row gets no gradient (`vmap` of PyTorch forgets that)
+            rows = torch.arange(w.shape[1], device=w.device).unsqueeze(1)
+            w = torch.where(rows == padding, w.detach(), w)
         first = torch.arange(w.shape[0], device=w.device).view(-1, *[1] * (codes.dim() - 1)) * w.shape[1]
         return F.embedding(codes + first, w.flatten(0, 1))
 
@@ -181,7 +208,20 @@ RULES: dict[type[nn.Module], Callable[[nn.Module, str], Forward]] = {
     nn.Flatten: _flatten,
     **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), _per_channel),
     **dict.fromkeys(
-        (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softsign, nn.Softplus, nn.Tanh, nn.Sigmoid),
+        (
+            nn.Identity,
+            nn.ReLU,
+            nn.LeakyReLU,
+            nn.ELU,
+            nn.SELU,
+            nn.GELU,
+            nn.SiLU,
+            nn.Mish,
+            nn.Softsign,
+            nn.Softplus,
+            nn.Tanh,
+            nn.Sigmoid,
+        ),
         _elementwise,
     ),
 }

@@ -40,7 +40,9 @@ def build_template(
     recipe: Recipe, *, inputs: Inputs, outputs: int, factory: Factory | None, dtype: torch.dtype, device: torch.device
 ) -> Blueprint:
     """One network of the recipe's structure, or of the user's factory with drawing layers made reproducible."""
+    recipe = recipe.with_strengths({})  # a technique that is written twice becomes two, told apart by identity
     with torch.random.fork_rng(devices=[]):  # modules draw starting weights of their own, which are not used
+        torch.manual_seed(0)  # what a factory draws beside its weights, such as buffers, is the same in every run
         module = recipe.net.build(inputs, outputs, recipe.of(LayerTechnique)) if factory is None else factory()
     if not isinstance(module, nn.Module):
         raise refusal("What the factory returns", "be a torch.nn.Module", type(module).__name__)
@@ -53,7 +55,9 @@ def build_template(
 def replace_dropout(module: nn.Module, prefix: str = "") -> list[str]:
     """Put this package's dropout, whose masks are a function of seed and step, where `nn.Dropout` stood; its names."""
     changed: list[str] = []
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # `named_children` leaves out a layer that is used again
+        if child is None:
+            continue
         if type(child) is nn.Dropout:
             setattr(module, name, place(Dropout(rate=child.p), ()))
             changed.append(prefix + name)
@@ -86,7 +90,8 @@ def initial_state(
         parameters = _drawn(template, bound, seeds, dtype)
     else:
         parameters = _from_factory(blueprint.factory, seeds, dtype, device)
-    buffers = _buffers(blueprint, stacked, len(seeds), dtype, device)
+    frozen = {name: parameters.pop(name) for name, p in template.named_parameters() if not p.requires_grad}
+    buffers = frozen | _buffers(blueprint, stacked, len(seeds), dtype, device)
     averaged = {**parameters, **buffers} if recipe.of(AverageTechnique) else {}
     return State(
         ids=torch.arange(len(seeds), device=device),
@@ -102,9 +107,7 @@ def initial_state(
     )
 
 
-def stack_strengths(
-    recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device
-) -> dict[str, Strength]:
+def stack_strengths(recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device) -> dict[str, Strength]:
     """Each strength by name: a plain float where all members agree, else one value a member."""
     columns = {name: [recipe.strengths()[name] for recipe in recipes] for name in recipes[0].strengths()}
     return {
@@ -116,15 +119,20 @@ def stack_strengths(
 def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
     """Weights by the recipe's technique (He's where it names none), biases 0, embeddings N(0, 1/width)."""
     technique = next(iter(bound.of(WeightTechnique)), He())
-    owners = {f"{path}.{name}".lstrip("."): module for path, module in template.named_modules()
-              for name, _ in module.named_parameters(recurse=False)}
+    owners = {
+        f"{path}.{name}".lstrip("."): module
+        for path, module in template.named_modules()
+        for name, _ in module.named_parameters(recurse=False)
+    }
     parameters = {}
     for name, parameter in template.named_parameters():
         shape, owner, key = tuple(parameter.shape), owners[name], make_key(seeds, step=0, place=name)
-        if isinstance(owner, AFFINE):
+        if isinstance(owner, AFFINE) and parameter.requires_grad:
             drawn = technique.weights(shape, key, dtype=dtype) if parameter.dim() > 1 else None
-            parameters[name] = torch.zeros(len(seeds), *shape, dtype=dtype, device=seeds.device) if drawn is None else drawn
-        elif isinstance(owner, nn.Embedding):
+            parameters[name] = (
+                torch.zeros(len(seeds), *shape, dtype=dtype, device=seeds.device) if drawn is None else drawn
+            )
+        elif isinstance(owner, nn.Embedding) and parameter.requires_grad:
             parameters[name] = normal(key, shape, dtype=dtype) * shape[-1] ** -0.5
         else:
             parameters[name] = _repeated(parameter.detach(), len(seeds), dtype, seeds.device)

@@ -1,7 +1,7 @@
 """Worker threads that train ranges of members side by side, each with its own copy of the network's program."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,9 +19,13 @@ class Crew:
 
     The network's stacked form is made once for each worker, in training and in answering mode, because a module that
     is called through `functional_call` cannot serve two threads at once.
+
+    Attributes:
+        stride: Steps between two looks at the clock; it follows the pace that was seen.
     """
 
     def __init__(self, template: nn.Module, size: int) -> None:
+        self.stride = 8
         self._size = size
         self._restored = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="wellposed")
@@ -36,7 +40,7 @@ class Crew:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, work: Callable[[Forward, int], T], *, shares: int, threads: int, training: bool) -> Sequence[T]:
+    def run(self, work: Callable[[Forward, int], T], *, shares: int, threads: int, training: bool) -> list[T]:
         """Do `work(forward, i)` for `i` in `range(shares)`, side by side, and return the results in order.
 
         A failure in one share is raised after all have ended.

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.nets.net import Inputs
+from wellposed.population.build import AFFINE
+from wellposed.techniques.stacked import StackedModule
 
 WORTH_A_WORKER = 60e6
 """Floating-point operations of a step that pay for one more worker (they contend for Python's lock)."""
@@ -30,7 +32,8 @@ class Work:
     """What one row costs in one network.
 
     Attributes:
-        flops: Floating-point operations of a forward pass, in affine layers.
+        flops: Floating-point operations of a forward pass, in affine layers; a layer of the user's own counts each of
+            its weights once.
         width: Numbers in the widest activation.
     """
 
@@ -49,9 +52,11 @@ def measure(template: nn.Module, inputs: Inputs) -> Work:
         nonlocal flops, width
         if isinstance(output, Tensor):
             width = max(width, output.numel())
-            own = sum(p.numel() for p in module.parameters(recurse=False) if p.dim() > 1)
-            positions = output[0, 0].numel() if output.dim() > 3 else 1
-            flops += 0.0 if isinstance(module, nn.Embedding) else 2.0 * own * positions
+            own = 2.0 * sum(p.numel() for p in module.parameters(recurse=False) if p.dim() > 1)
+            if isinstance(module, AFFINE):
+                flops += own * output.numel() / module.weight.shape[0]
+            elif not isinstance(module, (nn.Embedding, nn.LayerNorm, StackedModule)):
+                flops += own
 
     handles = [module.register_forward_hook(look) for module in template.modules() if not list(module.children())]
     training = template.training

@@ -1,5 +1,6 @@
 """The population: K networks of one structure, trained as one program."""
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,7 +88,9 @@ class Population:
         if not each:
             raise refusal("Population.members", "be at least 1", members if isinstance(recipes, Recipe) else 0)
         if any(recipe.structure() != each[0].structure() for recipe in each):
-            raise refusal("The recipes of one population", "have one structure", "several", "Train one population each.")
+            raise refusal(
+                "The recipes of one population", "have one structure", "several", "Train one population each."
+            )
         self.inputs, self.outputs, self.task = inputs, outputs, task
         self.device, self.dtype = torch.device(device), dtype
         self.blueprint: Blueprint = build_template(
@@ -95,6 +98,7 @@ class Population:
         )
         self.seeds = member_seeds(seed, len(each)).to(self.device)
         self.state: State = initial_state(self.blueprint, each, self.seeds, dtype=dtype, device=self.device)
+        self.strengths_digest = _digest(each)
         self.record = Record.empty(self.state.answering(), len(each), self.device)
 
     def __len__(self) -> int:
@@ -124,7 +128,8 @@ class Population:
         with plan.kept_pages(), self._crew() as crew:
             training = self._training()
             while self.record.epochs < self.recipe.epochs and len(self.state):
-                for self.state, share in train_epoch(crew, training, self.state, self.record, rows):
+                for state, share in train_epoch(crew, training, self.state, self.record, rows):
+                    self.state = state
                     if share < 1:
                         yield self._progress(share, began)
                 self.state = close_epoch(crew, training, self.state, self.record, rows, held)
@@ -153,7 +158,7 @@ class Population:
 
         threads = training.threads if len(ranges) == 1 else 1
         with plan.kept_pages(), self._crew() as crew:
-            return torch.cat(list(crew.run(answer, shares=len(ranges), threads=threads, training=False)))
+            return torch.cat(crew.run(answer, shares=len(ranges), threads=threads, training=False))
 
     def predict(self, rows: Rows) -> Float[Tensor, "N C"]:
         """The population's one answer for each row: class probabilities, or scaled numbers."""
@@ -211,6 +216,12 @@ class Population:
             best_score=float(self.record.best_score.min()),
             seconds=time.monotonic() - began,
         )
+
+
+def _digest(recipes: Sequence[Recipe]) -> str:
+    """A name for the strengths of all members."""
+    values = [list(recipe.strengths().values()) for recipe in recipes]
+    return hashlib.sha256(repr([[float(v) for v in row] for row in values]).encode()).hexdigest()[:12]
 
 
 def member_seeds(seed: int | Sequence[int], members: int) -> Int64[Tensor, " K"]:

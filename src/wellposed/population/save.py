@@ -1,6 +1,7 @@
 """A population in the middle of training, in a folder and back: tensors and JSON, consistent whenever it is killed."""
 
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ FORMAT = 1
 def save_training(population: Population, folder: Path) -> None:
     """Write all that training needs to go on.
 
-    The tensors go to a file of their own for this step; the manifest, which is replaced last, names it. So a process
-    that is killed at any moment leaves the old or the new training, whole.
+    The tensors go to a new file; the manifest, which is replaced last, names it. So a process that is killed at any
+    moment leaves the old or the new training, whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state, record = population.state, population.record
@@ -39,10 +40,11 @@ def save_training(population: Population, folder: Path) -> None:
         **({} if state.owned is None else {"owned": state.owned}),
         **{name: torch.stack(rows) for name, rows in curves(population).items() if rows},
     }
-    file = f"training-{state.step}.safetensors"
+    names = (f"training-{state.step}-{i}.safetensors" for i in count())
+    file = next(name for name in names if not (folder / name).exists())
     write_tensors(folder / file, {name: t.cpu() for name, t in tensors.items()})
     failures = {str(k): asdict(failure) for k, failure in record.failures.items()}
-    manifest = {"format": FORMAT, **identity(population), "step": state.step, "failures": failures}
+    manifest = {**identity(population), "step": state.step, "failures": failures}
     write_json(folder / "training.json", manifest | {"file": file, "sha256": sha256(folder / file)})
     for old in folder.glob("training-*.safetensors"):
         if old.name != file:
@@ -58,7 +60,9 @@ def resume_training(population: Population, folder: Path) -> None:
     path = folder / "training.json"
     if not path.is_file():
         raise BadInput(f"{folder} must hold a training to resume. Got no training.json in it.")
-    manifest: dict[str, Any] = read_json(path)
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or not {"step", "failures"} <= manifest.keys():
+        raise BadInput(f"{path} must be the manifest of a training. Got another content.")
     for key, mine in identity(population).items():
         if manifest.get(key) != mine:
             raise BadInput(f"{path} must belong to this run. Got another {key}: {manifest.get(key)!r}, not {mine!r}.")
@@ -67,6 +71,9 @@ def resume_training(population: Population, folder: Path) -> None:
         raise BadInput(f"{file} is damaged: its SHA-256 differs from the manifest's. Train again with a new --out.")
     tensors = {name: t.to(population.device) for name, t in read_tensors(file).items()}
     state, record = population.state, population.record
+    best = _under(tensors, "best")
+    if {name: t.shape for name, t in best.items()} != {name: t.shape for name, t in record.best.items()}:
+        raise BadInput(f"{file} must belong to this network. Got tensors of other names or shapes.")
     population.state = replace(
         state,
         ids=tensors["ids"],
@@ -75,7 +82,7 @@ def resume_training(population: Population, folder: Path) -> None:
         parameters=_under(tensors, "parameters"),
         buffers=_under(tensors, "buffers"),
         means=_under(tensors, "means"),
-        strengths=state.strengths | _under(tensors, "strengths"),
+        strengths={**state.strengths, **_under(tensors, "strengths")},
         slots={slot: _under(tensors, f"slots/{slot}") for slot in state.slots},
         owned=tensors.get("owned"),
         step=manifest["step"],
@@ -83,7 +90,7 @@ def resume_training(population: Population, folder: Path) -> None:
     record.best_score, record.best_epoch, record.ended = (
         tensors[name] for name in ("best_score", "best_epoch", "ended")
     )
-    record.best = _under(tensors, "best")
+    record.best = best
     record.failures = {int(k): Failure(**failure) for k, failure in manifest["failures"].items()}
     for name, rows in curves(population).items():
         rows[:] = list(tensors[name]) if name in tensors else []
@@ -96,7 +103,14 @@ def curves(population: Population) -> dict[str, list[Tensor]]:
 
 def identity(population: Population) -> dict[str, Any]:
     """What must agree between a saved training and the population that takes it up."""
-    return {"recipe": population.recipe.digest(), "members": len(population), "seeds": population.seeds.tolist()}
+    return {
+        "format": FORMAT,
+        "recipe": population.recipe.digest(),
+        "strengths": population.strengths_digest,
+        "members": len(population),
+        "seeds": population.seeds.tolist(),
+        "dtype": str(population.dtype),
+    }
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

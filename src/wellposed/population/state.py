@@ -22,7 +22,8 @@ class State:
         ids: Position of each living member in its population.
         seeds: One seed a member.
         parameters: By name, `K ...`.
-        buffers: By name, `K ...`: running statistics, keys, and the strengths that live in layers.
+        buffers: By name, `K ...`: running statistics, keys, the strengths that live in layers, and parameters that a
+            factory froze.
         slots: What the optimizer remembers, by slot and name.
         means: The average over time of parameters and floating buffers; empty where the recipe asks for none.
         strengths: By name as `Recipe.strengths` gives them: a float that all share, or one value a member.

@@ -1,6 +1,6 @@
 """One update of every member: the places of a technique, in order, on one page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -101,7 +101,7 @@ def update_(
         objective = objective + term.penalty(shard.leaves)
 
     found = torch.autograd.grad(objective.sum(), list(shard.leaves.values()), materialize_grads=True)
-    gradients = dict(zip(shard.leaves, found, strict=True))
+    gradients = dict(zip(shard.leaves, apart(found) if places.gradient else found, strict=True))
 
     with torch.no_grad():
         for number, change in enumerate(places.gradient):
@@ -124,6 +124,21 @@ def places_of(recipe: Recipe) -> list[str]:
     return [f"batch.{i}" for i in range(len(recipe.of(BatchTechnique)))] + [
         f"gradient.{i}" for i in range(len(recipe.of(GradientTechnique)))
     ]
+
+
+def apart(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """The gradients, each in memory of its own: autograd may give one tensor to two parameters, or an expanded one."""
+    seen: set[int] = set()
+    own: list[Tensor] = []
+    for gradient in gradients:
+        memory = gradient.untyped_storage().data_ptr()
+        own.append(
+            gradient.clone(memory_format=torch.contiguous_format)
+            if memory in seen or 0 in gradient.stride()
+            else gradient
+        )
+        seen.add(memory)
+    return own
 
 
 def gather(rows: Rows, index: Int64[Tensor, "K B"], one_hot: int) -> Batch:

@@ -5,22 +5,23 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from wellposed.inputs.dataset import Rows
 from wellposed.nets.stacking import Forward, stack_forward
 from wellposed.population import evaluate, plan
 from wellposed.population.crew import Crew
-from wellposed.population.record import Record
+from wellposed.population.record import Failure, Record
 from wellposed.population.state import State
 from wellposed.population.step import Criterion, Places, Shard, gather, places_of, update_
 from wellposed.population.watch import name_failure
 from wellposed.random import make_key, permutation
 from wellposed.recipe import Recipe
-from wellposed.techniques.places import BatchTechnique, EndTechnique
+from wellposed.techniques.places import EndTechnique
 from wellposed.techniques.stacked import StackedModule
 
 SEGMENT_SECONDS = 0.5
@@ -51,7 +52,7 @@ class Training:
         """The members that each worker takes."""
         n = plan.workers(self.work, members=members, batch=batch, threads=self.threads)
         edges = [round(i * members / n) for i in range(n + 1)]
-        return [slice(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+        return [slice(first, last) for first, last in pairwise(edges)]
 
     def steps(self, n: int) -> int:
         """Steps of an epoch over `n` rows."""
@@ -60,7 +61,9 @@ class Training:
     def drawing(self) -> list[str]:
         """The places that draw at random at each step: layers by the name of their key, and places of the step."""
         named = self.template.named_modules()
-        layers = [f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers]
+        layers = [
+            f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers
+        ]
         return layers + places_of(self.recipe)
 
 
@@ -132,24 +135,29 @@ def train_epoch(
     threads = plan.threads_each(
         training.work, members=len(state), batch=batch, threads=training.threads, workers=len(ranges)
     )
-    done, length = state.step % epoch.steps, 8
+    done = state.step % epoch.steps
     orders = crew.run(
         lambda forward, i: order_of(state.take(ranges[i]), epoch), shares=len(ranges), threads=1, training=True
     )
     while done < epoch.steps:
-        steps, began = range(done, min(done + length, epoch.steps)), time.monotonic()
-        before = state.copy()
+        steps, began = range(done, min(done + crew.stride, epoch.steps)), time.monotonic()
 
-        def segment(forward: Forward, i: int, steps: range = steps) -> Float[Tensor, "S K"]:
-            return run_steps(training, state.take(ranges[i]), forward, rows, orders[i], epoch, steps)
+        def segment(
+            forward: Forward, i: int, state: State = state, steps: range = steps
+        ) -> tuple[State, Float[Tensor, "S K"]]:
+            members = state.take(ranges[i])
+            before = members.copy()
+            return before, run_steps(training, members, forward, rows, orders[i], epoch, steps)
 
-        losses = torch.cat(crew.run(segment, shares=len(ranges), threads=threads, training=True), dim=1)
-        state = replace(state, loss_sum=state.loss_sum + losses.sum(0), step=state.step + len(steps))
-        if not torch.isfinite(losses).all():
-            _record_failures(training, before, losses, record, rows, torch.cat(list(orders)), epoch, steps)
+        done_by = crew.run(segment, shares=len(ranges), threads=threads, training=True)
+        for (before, losses), order in zip(done_by, orders, strict=True):
+            if not torch.isfinite(losses).all():
+                _record_failures(training, before, losses, record, rows, order, epoch, steps)
+        sums = torch.cat([losses.sum(0) for _, losses in done_by])
+        state = replace(state, loss_sum=state.loss_sum + sums, step=state.step + len(steps))
         done = steps.stop
         spent = max(time.monotonic() - began, 1e-6)
-        length = max(1, round(SEGMENT_SECONDS * len(steps) / spent))
+        crew.stride = max(1, round(SEGMENT_SECONDS * len(steps) / spent))
         yield state, done / epoch.steps
 
 
@@ -182,31 +190,52 @@ def _record_failures(
 
 
 def score(crew: Crew, training: Training, state: State, record: Record, validation: Rows | None) -> Tensor | None:
-    """Evaluate the living members and keep the weights of those that were never better; their validation losses."""
-    if validation is None:
-        failed = torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
-        _keep(record, state, ~failed)
-        return None
-    ranges = training.ranges(len(state), batch=min(len(validation), 256))
+    """Evaluate the living members and keep the weights of those that were never better; their validation losses.
+
+    Without validation rows the weights of all that have not failed are kept.
+    """
+    ranges = training.ranges(len(state), batch=256 if validation is None else min(len(validation), 256))
     at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
+    if validation is None:
+        _record_spoilt(state, record)
+    failed = failed_among(state, record)
 
-    def look(forward: Forward, i: int) -> Float[Tensor, " K"]:
+    def look(forward: Forward, i: int) -> Float[Tensor, " K"] | None:
         members = state.take(ranges[i])
+        if validation is None:
+            _keep(record, members, ~failed[ranges[i]])
+            return None
         tensors, k = members.answering(), len(members)
-        return evaluate.losses(forward, tensors, validation, training.criterion, k=k, at_once=at_once)
+        found = evaluate.losses(forward, tensors, validation, training.criterion, k=k, at_once=at_once)
+        better = found < record.best_score[members.ids]
+        record.best_score[members.ids[better]] = found[better]
+        _keep(record, members, better)
+        return found
 
-    threads = training.threads if len(ranges) == 1 else 1
-    found = torch.cat(list(crew.run(look, shares=len(ranges), threads=threads, training=False)))
-    better = found < record.best_score[state.ids]
-    record.best_score[state.ids[better]] = found[better]
-    _keep(record, state, better)
-    return found
+    threads = training.threads if len(ranges) == 1 and training.work.flops * 256 > plan.WORTH_A_THREAD else 1
+    found = [
+        losses for losses in crew.run(look, shares=len(ranges), threads=threads, training=False) if losses is not None
+    ]
+    return torch.cat(found) if found else None
+
+
+def _record_spoilt(state: State, record: Record) -> None:
+    """Name the members that the last step has spoilt, which no loss has seen yet."""
+    finite = {name: torch.isfinite(p).flatten(1).all(1) for name, p in state.parameters.items()}
+    for k in (~torch.stack(list(finite.values())).all(0)).nonzero().flatten().tolist():
+        where = next(name for name, sound in finite.items() if not sound[k])
+        record.failures.setdefault(int(state.ids[k]), Failure(state.step, where))
+
+
+def failed_among(state: State, record: Record) -> Bool[Tensor, " K"]:
+    """Which of the living members have failed since the last look."""
+    return torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
 
 
 def _keep(record: Record, state: State, chosen: Tensor) -> None:
-    """Make these members' weights their best."""
+    """Make these members' weights their best. (Workers do this side by side, each for its own members.)"""
     ids, tensors = state.ids[chosen], state.answering()
-    record.best_epoch[ids] = record.epochs
+    record.best_epoch[ids] = max(1, record.epochs)  # 1, too, when training was left within its first epoch
     for name, best in record.best.items():
         best[ids] = tensors[name][chosen]
 
@@ -230,7 +259,7 @@ def close_epoch(
         curves = torch.stack(record.validation_loss)[:, state.ids].T
         for rule in training.recipe.of(EndTechnique):
             gone |= rule.ended(curves)
-    gone |= torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
+    gone |= failed_among(state, record)
     if record.epochs == training.recipe.epochs:
         gone[:] = True
     record.ended[state.ids[gone]] = record.epochs

@@ -14,7 +14,7 @@ from wellposed.statistics import Interval, proportion_interval
 
 PARTS = ("train", "validation", "test")
 UNKNOWN = "–"
-MINUS = "\N{MINUS SIGN}"
+MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 N_TABLE_ROWS = 200
 """Epochs that the table shows at most."""
 
@@ -87,20 +87,20 @@ def number(value: float | None) -> str:
         return UNKNOWN
     size = abs(value)
     if size and not 1e-3 <= size < 1e9:
-        text = f"{value:.3g}" if size < 1 else f"{value:.3e}"
+        text = f"{value:.2e}" if size < 1 else f"{value:.3e}"
     else:
-        digits = 3 - math.floor(math.log10(size)) if size >= 1 else 4
+        digits = 3 - math.floor(math.log10(size)) if size > 1 else 4
         text = f"{value:,.{max(0, digits)}f}"
     return text.replace("-", MINUS)
 
 
 def percent(share: float, rows: int = 0) -> str:
-    """A share as percent, with two decimals where there are rows enough to tell.
+    r"""A share as percent, with two decimals where there are rows enough to tell; the sign stays on the line.
 
     >>> percent(0.98328690, 359), percent(0.5, 10_000)
-    ('98.3 %', '50.00 %')
+    ('98.3\xa0%', '50.00\xa0%')
     """
-    return f"{100 * share:.{2 if rows >= 1000 else 1}f} %".replace("-", MINUS)
+    return f"{100 * share:.{2 if rows >= 1000 else 1}f}{SPACE}%".replace("-", MINUS)
 
 
 def plural(n: int, noun: str) -> str:
@@ -117,7 +117,7 @@ def main_metric(result: dict[str, Any]) -> str:
     return "accuracy" if result["data"]["task"] == "classification" else "rmse"
 
 
-def test_interval(result: dict[str, Any]) -> Interval | None:
+def score_interval(result: dict[str, Any]) -> Interval | None:
     """The accuracy on test rows with Wilson's interval over them; None where accuracy is not measured."""
     accuracy, rows = result["metrics"]["test"].get("accuracy"), result["split"]["test"]
     if not known(accuracy) or not rows:
@@ -150,6 +150,17 @@ def technique_names(recipe: dict[str, Any]) -> list[str]:
     return [str(t["kind"]) for t in recipe.get("technique", []) if isinstance(t, dict) and "kind" in t]
 
 
+def end_words(members: list[Member], recipe: dict[str, Any]) -> str:
+    """How the networks that did not fail came to their end."""
+    whole = [m for m in members if not m.failure]
+    early = sum(1 for m in whole if m.ended and m.ended < recipe.get("epochs", 0))
+    if not early:
+        return "Training ran to its end; no network stopped early."
+    if early == len(whole):
+        return "Training ran to its end; early stopping ended it for every network."
+    return f"Training ran to its end; early stopping ended it for {early} of {plural(len(whole), 'network')}."
+
+
 def gap_words(result: dict[str, Any]) -> str:
     """The generalization gap of a member, in a sentence or two."""
     gap, n = result["gap"], result["members"]["usable"]
@@ -172,7 +183,7 @@ def gap_words(result: dict[str, Any]) -> str:
     words += " on training rows than on test rows"
     if not (known(low) and known(high)):
         return f"{words}. One network says nothing of how much that varies, so there is no interval."
-    words += f"; 95 % interval over {plural(n, 'network')}: {size(low)} to {size(high)}{unit}."
+    words += f"; 95{SPACE}% interval over {plural(n, 'network')}: {size(low)} to {size(high)}{unit}."
     return f"{words} The interval holds 0: a gap is not shown." if low <= 0 <= high else words
 
 
@@ -202,7 +213,7 @@ def thinned(numbers: Sequence[int], limit: int = N_TABLE_ROWS) -> list[int]:
     """At most `limit` of the numbers, evenly, the first and the last among them.
 
     >>> thinned(range(1, 11), 4), thinned([1, 2], 4)
-    ([1, 5, 9, 10], [1, 2])
+    ([1, 4, 7, 10], [1, 2])
     """
     if len(numbers) <= limit:
         return list(numbers)

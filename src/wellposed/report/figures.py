@@ -4,6 +4,7 @@ Colours are CSS variables, which the page sets for light, dark and print, with a
 need Vega's SVG renderer.
 """
 
+import math
 from typing import Any
 
 import altair as alt
@@ -56,7 +57,7 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
         "loss:Q",
         title="loss (logarithmic axis)" if log else "loss",
         scale=alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False),
-        axis=alt.Axis(tickCount=5),
+        axis=alt.Axis(values=_log_ticks(low, high), format="~g") if log else alt.Axis(tickCount=5),
     )
     colour = alt.Color(
         "part:N",
@@ -115,7 +116,7 @@ def member_scores(result: dict[str, Any], members: list[Member]) -> alt.LayerCha
         for part in parts
     ]
     scale = alt.Scale(zero=False, nice=False, padding=10)
-    x = alt.X("score:Q", title=f"{label} ({better} is better)", scale=scale, axis=alt.Axis(tickCount=5))
+    x = alt.X("score:Q", title=f"{label} ({better} is better)", scale=scale, axis=alt.Axis(tickCount=5, grid=False))
     y = alt.Y("part:N", sort=parts, axis=None, scale=alt.Scale(paddingInner=0.6, paddingOuter=0.4))
     colour = alt.Color("part:N", scale=alt.Scale(domain=parts, range=[COLOURS[part] for part in parts]), legend=None)
     tips = [alt.Tooltip("part:N"), alt.Tooltip("score:Q", format=".4f" if name == "accuracy" else ".4g", title=name)]
@@ -142,7 +143,10 @@ def member_scores(result: dict[str, Any], members: list[Member]) -> alt.LayerCha
 def _told(bag: float, scores: list[float | None]) -> str:
     """The bag's score and the range of its members', in words."""
     own = [score for score in scores if score is not None]
-    return f"bag {number(bag)}, networks {number(min(own))} to {number(max(own))}" if len(own) > 1 else number(bag)
+    if len(own) < 2:
+        return number(bag)
+    low, high = number(min(own)), number(max(own))
+    return f"bag {number(bag)}, " + (f"every network {low}" if low == high else f"networks {low} to {high}")
 
 
 def _lines(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -156,6 +160,15 @@ def _lines(result: dict[str, Any]) -> list[dict[str, Any]]:
                 at, loss = zip(*points, strict=True)
                 rows.append({"part": part, "member": k + 1, "epoch": list(at), "loss": [_short(v) for v in loss]})
     return rows
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Where a logarithmic axis has its lines: 1, 2 and 5 of each decade, or of many decades the 1 alone."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    stride = math.ceil((last - first) / 8)
+    digits = (1, 2, 5) if last - first <= 4 else (1,)
+    ticks = [float(f"{digit}e{decade}") for decade in range(first, last + 1, stride) for digit in digits]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _short(value: float) -> float:

@@ -1,9 +1,9 @@
-"""What every technique is: a frozen value of strengths, which may differ between members, and structure, which may not."""
+"""What every technique is: a frozen value of strengths, which members may differ in, and structure, which is shared."""
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,8 @@ from wellposed.checks import refusal
 
 Strength: TypeAlias = float | Float[Tensor, " K"]
 """A float as written; a tensor with one value a member inside a population."""
+
+Kind = TypeVar("Kind", bound="Technique")  # not `Self`, which cannot be checked as it runs
 
 
 def strength(default: float, *, valid: tuple[float, float], search: tuple[float, float], log: bool = False) -> Any:
@@ -32,7 +34,7 @@ class Technique(ABC):  # noqa: B024 - each place adds its abstract method
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise refusal(f"{type(self).__name__}.{f.name}", f"be in [{low:g}, {high:g}]", value)
 
-    def bound(self, strengths: Mapping[str, Strength]) -> Self:
+    def bound(self: Kind, strengths: Mapping[str, Strength]) -> Kind:
         """The same technique with other strengths: as a population sees it, one value a member."""
         return replace(self, **strengths)
 

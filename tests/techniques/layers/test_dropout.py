@@ -33,7 +33,7 @@ def test_each_member_has_its_own_rate() -> None:
 def test_the_expectation_over_masks_is_the_input() -> None:
     """The mean of 4000 masks, within 6 of its standard errors |x| sqrt(rate / (1 - rate) / 4000)."""
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)
-    keys = make_key(torch.tensor(5), step=torch.arange(4000), place="dropout")
+    keys = make_key(torch.full((4000,), 5), step=torch.arange(4000), place="dropout")
     mean = drop_units(x.expand(4000, 9), 0.4, key=keys).mean(0)
     assert ((mean - x).abs() <= 6 * x.abs() * math.sqrt(0.4 / 0.6 / 4000) + 1e-12).all()
 

@@ -44,18 +44,17 @@ def normalize_over_batch(
     >>> mean, variance
     (tensor([[0.2000]]), tensor([[1.1000]]))
     """
-    k, n = x.shape[0], x.shape[1] * math.prod(x.shape[3:])
-    if x.dim() == 3 and (k > 1 or torch._C._are_functorch_transforms_active()):
+    n = x.shape[1] * math.prod(x.shape[3:])
+    if x.dim() == 3 and (x.shape[0] > 1 or _is_transformed()):
         y, _, mean, variance = _Normalize.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
         variance = variance.detach() * (n / (n - 1))
-    else:
-        # One member, or images, whose memory order is (B, K, C, H, W): the framework's kernel needs no copy.
-        flat = x.squeeze(0) if k == 1 else x.transpose(0, 1).flatten(1, 2)
+    elif isinstance(momentum, Tensor):
         mean, variance = torch.zeros_like(running_mean), torch.zeros_like(running_var)
-        y = F.batch_norm(flat, mean.view(-1), variance.view(-1), weight.view(-1), bias.view(-1), True, 1.0, eps)
-        y = y.unsqueeze(0) if k == 1 else y.view(len(y), k, -1, *y.shape[2:]).transpose(0, 1)
+        y = _normalize_by_kernel(x, weight, bias, mean, variance, 1.0, eps)
+    else:
+        return _normalize_by_kernel(x, weight, bias, running_mean, running_var, momentum, eps)
     with torch.no_grad():
-        share = spread(momentum, running_mean)
+        share = spread(momentum, running_mean)  # not by `lerp_`, for which vmap has no rule
         running_mean += (mean - running_mean) * share
         running_var += (variance - running_var) * share
     out: Tensor = y
@@ -137,9 +136,24 @@ class StackedBatchNorm(StackedModule):
         )
 
 
+def _is_transformed() -> bool:
+    """Whether `torch.func` is at work, such as `vmap`. (`torch.autograd.Function.apply` asks the same question.)"""
+    return torch._C._are_functorch_transforms_active()
+
+
 def _over_rows(value: Float[Tensor, "K C"], like: Float[Tensor, "K B C ..."]) -> Float[Tensor, "K 1 C ..."]:
     """One value a channel in the shape that broadcasts over rows and pixels."""
     return value.view(value.shape[0], 1, value.shape[1], *[1] * (like.dim() - 3))
+
+
+def _normalize_by_kernel(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, momentum: float, eps: float
+) -> Tensor:
+    """By the framework: no copy for one member, nor for images, whose memory order is (B, K, C, H, W)."""
+    k = x.shape[0]
+    flat = x.squeeze(0) if k == 1 else x.transpose(0, 1).flatten(1, 2)
+    y = F.batch_norm(flat, mean.view(-1), variance.view(-1), weight.flatten(), bias.flatten(), True, momentum, eps)
+    return y.unsqueeze(0) if k == 1 else y.view(len(y), k, -1, *y.shape[2:]).transpose(0, 1)
 
 
 class _Normalize(torch.autograd.Function):
@@ -185,7 +199,9 @@ class _Normalize(torch.autograd.Function):
             scale = weight * rstd
             shift, slope = scale * total * (-1 / n), scale * rstd * along * (-1 / n)
             inward = torch.addcmul(shift.unsqueeze(1), centred, slope.unsqueeze(1))
-            inward = torch.addcmul(inward, g, scale.unsqueeze(1))  # in place it has no rule for vmap
+            # In place vmap has no rule for it; elsewhere fresh memory would cost more than the arithmetic.
+            add_product = torch.addcmul if _is_transformed() else Tensor.addcmul_
+            inward = add_product(inward, g, scale.unsqueeze(1))
         if g_centred is not None:
             inward = g_centred - g_centred.mean(1, keepdim=True) + (0 if inward is None else inward)
         if g_variance is not None:

@@ -1,0 +1,214 @@
+"""The command line as a stranger uses it: what it prints, what it leaves behind, and how it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wellposed import cli
+
+RECIPE = """
+epochs = 60
+batch_size = 16
+
+[net]
+kind = "MLP"
+widths = [16]
+
+[[technique]]
+kind = "Standardize"
+
+[[technique]]
+kind = "BatchNorm"
+
+[[technique]]
+kind = "Patience"
+epochs = 15
+"""
+
+
+class Outcome:
+    """What one command printed and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(RECIPE)
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["wellposed", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+            raise SystemExit(0)
+        captured = capfd.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def fit(run, data: str = "iris", *more: object) -> Outcome:
+    return run("fit", data, "--recipe", "small.toml", "--members", 2, *more)
+
+
+def test_fit_writes_the_result_folder_and_says_so(run, tmp_path: Path) -> None:
+    done = fit(run)
+    assert done.code == 0 and "report.html" in done.out and "generalization gap" in done.out
+    folder = tmp_path / "wellposed-iris"
+    assert sorted(p.name for p in folder.iterdir()) == ["model", "recipe.toml", "report.html", "result.json"]
+    result = json.loads((folder / "result.json").read_text())
+    assert result["schema"] == 1 and result["metrics"]["test"]["accuracy"] >= 0.8
+    assert not list(folder.rglob("*.pkl")) and not list(folder.rglob(".tmp*"))
+    assert fit(run).code == 0 and (tmp_path / "wellposed-iris-2").is_dir()
+
+
+def test_json_and_quiet(run) -> None:
+    done = fit(run, "iris", "--json", "--quiet")
+    assert json.loads(done.out)["data"]["name"] == "iris" and done.err == ""
+    assert fit(run, "iris", "--quiet").out == ""
+
+
+def test_predict_answers_row_by_row(run, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a b": np.arange(60.0), "c,d": ["x", "y"] * 30, "label": ["lo"] * 30 + ["hi"] * 30})
+    frame.to_csv("rows.csv", index=False)
+    assert fit(run, "rows.csv", "--out", "run").code == 0
+    frame[["c,d", "a b"]].iloc[:1].to_csv("one.csv", index=False)
+    done = run("predict", "run", "one.csv", "--proba")
+    lines = done.out.splitlines()
+    assert done.code == 0 and lines[0] == "prediction,p(hi),p(lo)" and lines[1].startswith("lo,") and len(lines) == 2
+    assert run("predict", "run", "rows.csv", "--out", "answers.csv").code == 0
+    assert (pd.read_csv("answers.csv")["prediction"] == frame["label"]).mean() > 0.9
+    refused = run("predict", "run", "iris")
+    assert refused.code == 2 and "a b" in refused.err
+
+
+BAD = {
+    "no such data": (["nosuch"], "DATA must be"),
+    "nearest name": (["digit"], "Did you mean 'digits'?"),
+    "no such target": (["iris", "--target", "targe"], "Did you mean 'target'?"),
+    "unknown task": (["iris", "--task", "clasification"], "Did you mean 'classification'?"),
+    "no members": (["iris", "--members", "0"], "--members must be at least 1. Got 0."),
+    "share above one": (["iris", "--test", "1.5"], "--test must be a share between 0 and 1"),
+    "no such test file": (["iris", "--test", "none.csv"], "none.csv"),
+    "limit": (["iris", "--limit", "0"], "--limit must be at least 1. Got 0."),
+    "unknown recipe": (["iris", "--recipe", "sond"], "Did you mean 'sound'?"),
+    "absent recipe": (["iris", "--recipe", "none.toml"], "The recipe file must be readable"),
+    "bad recipe": (["iris", "--recipe", "bad.toml"], "bad.toml, line 2: Dropout.rate must be in [0, 0.99]. Got 1.5."),
+    "unknown device": (["iris", "--device", "cpux"], "Did you mean 'cpu'?"),
+    "used folder": (["iris", "--out", "used"], "--out must be a new or empty folder"),
+    "a file as folder": (["iris", "--out", "bad.toml"], "That is a file"),
+    "empty file": (["empty.csv"], "empty.csv"),
+    "infinity": (["inf.csv"], "--inf missing"),
+    "nothing to resume": (["iris", "--resume", "--out", "used"], "--out must be a new or empty folder"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(run, tmp_path: Path, case: str) -> None:
+    Path("bad.toml").write_text("[[technique]]\nrate = 1.5\nkind = 'Dropout'\n")
+    Path("empty.csv").write_text("")
+    Path("inf.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(20)) + "inf,1\n")
+    Path("used").mkdir()
+    Path("used/mine.txt").write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
+    arguments, words = BAD[case]
+    done = run("fit", *arguments)
+    assert done.code == 2 and words in done.err and done.out == ""
+    assert "Traceback" not in done.err and len(done.err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_flag_that_does_not_exist_is_two_as_well(run) -> None:
+    assert run("fit", "iris", "--member", "3").code == 2
+
+
+def test_infinities_as_missing(run) -> None:
+    Path("inf.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(30)) + "inf,1\n")
+    assert fit(run, "inf.csv", "--inf", "missing", "--target", "b").code == 0
+
+
+def test_hostile_names_are_shown_literally(run, tmp_path: Path) -> None:
+    names = ["[/b]", "<script>alert(1)</script>", "=cmd()", 'quo"te', "emoji 🦊", "x" * 3000, "../up"]
+    frame = pd.DataFrame({name: np.random.default_rng(i).standard_normal(40) for i, name in enumerate(names)})
+    frame["[red]</script><b>"] = np.where(frame["[/b]"] > 0, "[bold]yes", "no</script>")
+    frame.to_csv("hostile.csv", index=False)
+    done = fit(run, "hostile.csv")
+    assert done.code == 0 and "[red]</script><b>" in done.out
+    page = (tmp_path / "wellposed-hostile" / "report.html").read_text()
+    assert "<script>alert(1)" not in page and "</script><b>" not in page
+
+
+def test_recipes_are_listed_shown_and_checked(run) -> None:
+    assert all(name in run("recipe", "list").out for name in ("plain", "sound", "book"))
+    shown = run("recipe", "show", "sound")
+    Path("mine.toml").write_text(shown.out)
+    assert run("recipe", "check", "mine.toml").code == 0
+    Path("mine.toml").write_text(shown.out.replace("amount", "amuont"))
+    refused = run("recipe", "check", "mine.toml")
+    assert refused.code == 2 and "Did you mean 'amount'?" in refused.err and "line" in refused.err
+
+
+def test_report_is_built_again_from_stored_values(run, tmp_path: Path) -> None:
+    fit(run)
+    page = tmp_path / "wellposed-iris" / "report.html"
+    first = page.read_text()
+    page.unlink()
+    assert run("report", "wellposed-iris").code == 0
+    assert page.read_text() == first
+    assert run("report", "nowhere").code == 2
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    (folder / "long.toml").write_text(RECIPE.replace("epochs = 60", "epochs = 100000").replace("epochs = 15", "epochs = 99999"))
+    command = [sys.executable, "-m", "wellposed", "fit", "digits", "--recipe", "long.toml", "--members", "2", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until_training(process: subprocess.Popen[str]) -> None:
+    """Until the first line of progress."""
+    stderr = process.stderr
+    if stderr is None or "epoch" not in stderr.readline():
+        process.kill()
+        pytest.fail("training did not begin")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_cleanly_and_resumes(tmp_path: Path, number: int, code: int) -> None:
+    process = start(tmp_path, "--out", "run")
+    wait_until_training(process)
+    time.sleep(1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code and "Traceback" not in err
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["interrupted"] and result["metrics"]["test"]["accuracy"] > 0.5
+    assert (tmp_path / "run" / "report.html").is_file()
+    process = start(tmp_path, "--out", "run", "--resume")
+    wait_until_training(process)
+    time.sleep(2)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    again = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert len(again["curves"]["train_loss"]) > len(result["curves"]["train_loss"])
+    assert again["curves"]["train_loss"][0] == result["curves"]["train_loss"][0]
+
+
+def test_help_is_quick_and_needs_no_torch() -> None:
+    code = "import sys, wellposed.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+
+
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m wellposed recipe list | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,101 @@
+"""The main job on small data: parts that share no row, metrics that scikit-learn confirms, a result that is plain."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from wellposed.errors import BadInput
+from wellposed.fit import Fit, split
+from wellposed.inputs.dataset import Data
+from wellposed.inputs.load import load
+from wellposed.nets.mlp import MLP
+from wellposed.recipe import Recipe
+from wellposed.techniques import BatchNorm, He, Patience, Standardize
+
+SMALL = Recipe(
+    net=MLP(widths=(32,)), epochs=25, batch_size=32, techniques=(Standardize(), He(), BatchNorm(), Patience(epochs=5))
+)
+
+
+@pytest.fixture(scope="module")
+def wine() -> Data:
+    return load("wine")
+
+
+def finished(data: Data, **options: object) -> tuple[Fit, dict]:
+    fitting = Fit.prepare(data, **({"recipe": SMALL, "members": 3} | options))
+    for _ in fitting.train():
+        pass
+    return fitting, fitting.finish()
+
+
+def test_the_three_parts_share_no_row_and_make_up_the_whole(wine: Data) -> None:
+    parts = split(wine, test_share=0.25, seed=3)
+    kept = [part.features.index.to_numpy() for part in (parts.train, parts.validation, parts.test)]
+    assert sorted(np.concatenate(kept)) == list(range(178))
+    assert len(kept[2]) == pytest.approx(0.25 * 178, abs=2)
+    again = split(wine, test_share=0.25, seed=3)
+    assert (again.test.features.index == kept[2]).all()
+
+
+def test_the_metrics_are_scikit_learns(wine: Data) -> None:
+    fitting, result = finished(wine)
+    test = fitting.split.test
+    probabilities = fitting.bag.answer(test.features)
+    scores = result["metrics"]["test"]
+    assert scores["accuracy"] == sklearn.metrics.accuracy_score(test.target, fitting.bag.predict(test.features))
+    expected = sklearn.metrics.log_loss(test.target, probabilities / probabilities.sum(1, keepdims=True))
+    assert scores["cross_entropy"] == pytest.approx(expected, rel=1e-4)
+    assert scores["accuracy"] > 0.9
+    members = result["members"]
+    gaps = np.array(members["accuracy"]["train"]) - np.array(members["accuracy"]["test"])
+    assert result["gap"]["estimate"] == pytest.approx(gaps.mean())
+    assert result["gap"]["low"] <= result["gap"]["estimate"] <= result["gap"]["high"]
+    assert result["split"] == {part: len(getattr(fitting.split, part)) for part in ("train", "validation", "test")}
+
+
+def test_regression_is_measured_in_the_targets_unit() -> None:
+    fitting, result = finished(load("diabetes"))
+    test = fitting.split.test
+    error = sklearn.metrics.root_mean_squared_error(test.target, fitting.bag.predict(test.features))
+    assert result["metrics"]["test"]["rmse"] == pytest.approx(error, rel=1e-5)
+    assert 40 < error < 75
+
+
+def test_the_result_is_plain_json_and_the_same_again(wine: Data, tmp_path: Path) -> None:
+    first, result = finished(wine)
+    _, again = finished(wine)
+    result["seconds"] = again["seconds"] = 0
+    assert json.dumps(result) == json.dumps(again)
+    first.save(tmp_path, result)
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert stored["metrics"]["test"]["accuracy"] == result["metrics"]["test"]["accuracy"]
+    assert Recipe.read(tmp_path / "recipe.toml") == SMALL
+
+
+def test_training_that_is_left_counts_what_was_reached(wine: Data) -> None:
+    fitting = Fit.prepare(wine, recipe=replace(SMALL, epochs=1000), members=2)
+    for progress in fitting.train():
+        if progress.epoch > 20:
+            break
+    result = fitting.finish()
+    assert result["interrupted"] and result["members"]["usable"] == 2
+    assert result["metrics"]["test"]["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"members": 0}, "--members must be at least 1. Got 0"), ({"test_share": 1.5}, "--test must be a share")],
+)
+def test_bad_options_are_named(wine: Data, options: dict, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        Fit.prepare(wine, **options)
+
+
+def test_ten_columns_of_real_rows_with_everything_missing_somewhere(shared_data: Path) -> None:
+    _, result = finished(load(str(shared_data / "tabular" / "horse_colic.csv")))
+    assert result["metrics"]["test"]["accuracy"] > 0.6
