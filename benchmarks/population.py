@@ -87,8 +87,11 @@ def digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 def mnist(n: int, held: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     def read(part: str, rows: int) -> tuple[Tensor, Tensor]:
-        images = gzip.open(DATA / "mnist" / f"{part}-images-idx3-ubyte.gz").read(16 + 784 * rows)
-        labels = gzip.open(DATA / "mnist" / f"{part}-labels-idx1-ubyte.gz").read(8 + rows)
+        with (
+            gzip.open(DATA / "mnist" / f"{part}-images-idx3-ubyte.gz") as image_file,
+            gzip.open(DATA / "mnist" / f"{part}-labels-idx1-ubyte.gz") as label_file,
+        ):
+            images, labels = image_file.read(16 + 784 * rows), label_file.read(8 + rows)
         x = np.frombuffer(images, np.uint8, offset=16).reshape(rows, 784) / np.float32(255)
         return torch.tensor(x, dtype=torch.float32), torch.tensor(np.frombuffer(labels, np.uint8, offset=8).astype(int))
 
@@ -255,7 +258,9 @@ def run(name: str, rounds: int, memory: bool) -> dict[str, Any]:
         share = flops / value / rate if "GPU" not in who else float("nan")
         peak = common.peak_memory(["--task", name, "--only", who]) if memory else float("nan")
         low, high = min(found[who]), max(found[who])
-        print(f"{who:34}{value * 1e3:18.4f}{low * 1e3:9.4f}{high * 1e3:9.4f}{loop / value:8.2f}{share:11.1%}{peak:8.0f}")
+        print(
+            f"{who:34}{value * 1e3:18.4f}{low * 1e3:9.4f}{high * 1e3:9.4f}{loop / value:8.2f}{share:11.1%}{peak:8.0f}"
+        )
         table[who] = {"seconds": value, "all": found[who], "ratio": loop / value, "share_of_matmul": share, "mib": peak}
     return {"steps": task.steps, "batch": task.batch, "flops": flops, "matmul_flops_per_second": rate, "table": table}
 

@@ -169,8 +169,21 @@ def test_report_is_built_again_from_stored_values(run, tmp_path: Path) -> None:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    (folder / "long.toml").write_text(RECIPE.replace("epochs = 60", "epochs = 100000").replace("epochs = 15", "epochs = 99999"))
-    command = [sys.executable, "-m", "wellposed", "fit", "digits", "--recipe", "long.toml", "--members", "2", *arguments]
+    (folder / "long.toml").write_text(
+        RECIPE.replace("epochs = 60", "epochs = 100000").replace("epochs = 15", "epochs = 99999")
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "wellposed",
+        "fit",
+        "digits",
+        "--recipe",
+        "long.toml",
+        "--members",
+        "2",
+        *arguments,
+    ]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -125,7 +125,7 @@ class Bag:
         return self.target.decode(answer.argmax(1)) if self.task == "classification" else answer[:, 0]
 
     def save(self, folder: Path) -> None:
-        """Write the model folder: tensors and JSON, no pickle. Its manifest is written last, with a digest of each file."""
+        """Write the model folder: tensors and JSON, no pickle. The manifest comes last, with a digest of each file."""
         folder.mkdir(parents=True, exist_ok=True)
         population = self.population
         ids = population.usable()

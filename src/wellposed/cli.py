@@ -16,7 +16,6 @@ from wellposed.errors import BadInput
 
 if TYPE_CHECKING:
     from wellposed.fit import Fit
-    from wellposed.recipe import Recipe
 
 app = typer.Typer(
     name="wellposed",
@@ -60,7 +59,9 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     inf: Annotated[str, typer.Option(help="Infinities in a table: refuse, or missing.")] = "refuse",
-    missing: Annotated[list[str] | None, typer.Option(help="A further mark of missing values; may be repeated.")] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="A further mark of missing values; may be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor summary.")] = False,
 ) -> None:
@@ -74,9 +75,9 @@ def fit(
     share, file = _test_option(test)
     _choice("--inf", inf, ("refuse", "missing"))
     loaded = load(
-        data, target=target, task=task, test=file, limit=limit, infinite_is_missing=inf == "missing",
-        missing=tuple(missing or ()),
-    )  # type: ignore[arg-type]  # fmt: skip
+        data, target=target, task=task, test=file, limit=limit,  # type: ignore[arg-type]  # `load` checks the task
+        infinite_is_missing=inf == "missing", missing=tuple(missing or ()),
+    )  # fmt: skip
     folder = _result_folder(data) if out is None and not resume else out or Path(f"wellposed-{_stem(data)}")
     if resume and (folder / "result.json").is_file() and not read_json(folder / "result.json")["interrupted"]:
         raise BadInput(f"--resume must name an unfinished run. Got {str(folder)!r}, which is finished.")
@@ -134,7 +135,7 @@ def _flag_on_signals() -> Iterator[list[int]]:
         caught.append(number)
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
@@ -205,7 +206,9 @@ def predict(
     data: Annotated[str, typer.Argument(help="Rows to answer for, in the form of the training data.")],
     proba: Annotated[bool, typer.Option("--proba", help="The probability of each class beside the answer.")] = False,
     out: Annotated[Path | None, typer.Option(help="CSV file to write; standard output by default.")] = None,
-    missing: Annotated[list[str] | None, typer.Option(help="A further mark of missing values; may be repeated.")] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="A further mark of missing values; may be repeated.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Answer for new rows with a trained bag: one CSV line a row."""
@@ -224,13 +227,12 @@ def predict(
     if isinstance(raw, RawTable) != isinstance(encoder, TableEncoder):
         kind = "a table" if isinstance(encoder, TableEncoder) else "images"
         raise BadInput(f"DATA must be {kind}, as this model was trained on. Got {data!r}.")
+    for note in raw.notes:
+        Console(stderr=True).print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     if isinstance(raw, RawTable):
-        features = raw.frame
-        for note in (*raw.notes, *encoder.ignored(features)):  # type: ignore[union-attr]
-            Console(stderr=True).print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+        answer = bag.answer(raw.frame)
     else:
-        features = raw.images if raw.test is None else raw.test[0]
-    answer = bag.answer(features)
+        answer = bag.answer(raw.images if raw.test is None else raw.test[0])
     if bag.task == "regression":
         table = pd.DataFrame({"prediction": answer[:, 0]})
     else:
@@ -336,4 +338,3 @@ def _result_folder(data: str) -> Path:
     while folder.exists():
         folder, number = Path(f"{stem}-{number}"), number + 1
     return folder
-

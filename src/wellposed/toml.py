@@ -104,7 +104,7 @@ def _value(annotation: Any, raw: Any, source: Source, path: Path, kinds: Mapping
             if _fits(option, raw):
                 return _value(option, raw, source, path, kinds)
     elif origin is tuple and isinstance(raw, list):
-        return tuple(_value(arguments[0], item, source, path, kinds) for item in raw)
+        return tuple(_value(arguments[0], item, source, (*path, i), kinds) for i, item in enumerate(raw))
     elif isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and isinstance(raw, dict):
         return choose({n: k for n, k in kinds.items() if issubclass(k, annotation)}, raw, source, path)
     elif _fits(annotation, raw):
