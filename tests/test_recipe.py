@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from tests.contracts.cases import CASES
+
 from wellposed.errors import BadInput
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
@@ -274,8 +274,10 @@ REFUSED = {
         + ", ".join(sorted(TECHNIQUES))
         + "."
     ),
-    '[[technique]]\nkind = "Adam"': "recipe.toml, line 2: technique 1.kind must name a known kind. Got 'Adam'.",
-    "[[technique]]\nrate = 0.1": "recipe.toml, line 1: technique 1 must be a table with the key 'kind'. Known: BatchNorm",
+    '[[technique]]\nkind = "Adam"': "recipe.toml, line 2: technique 1.kind must name a known kind. Got 'Adam'. Known: ",
+    "[[technique]]\nrate = 0.1": (
+        "recipe.toml, line 1: technique 1 must be a table with the key 'kind'. Known: BatchNorm"
+    ),
     "technique = [1]": "recipe.toml, line 1: technique 1 must be a table with the key 'kind'. Known: BatchNorm",
     '[[technique]]\nkind = "He"\n[[technique]]\nkind = "Xavier"': (
         "recipe.toml, line 1: Recipe.techniques must hold at most one WeightTechnique. Got ['He', 'Xavier']."

@@ -127,8 +127,8 @@ def test_lines_of_keys_are_counted_from_one() -> None:
     text = 'a = 1 # [b]\n\n[t]\n  "b" = "x = [[y]]"\n[[list]]\nc = 1\n[[list]]\nc = 2\n[t.u]\nd.e = 3\n'
     _, source = parse(text, "f")
     assert source.lines == {
-        ("a",): 1, ("t",): 3, ("t", "b"): 4, ("list", 0): 5, ("list", 0, "c"): 6, ("list", 1): 7, ("list", 1, "c"): 8,
-        ("t", "u"): 9, ("t", "u", "d", "e"): 10,
+        ("a",): 1, ("t",): 3, ("t", "b"): 4, ("list",): 5, ("list", 0): 5, ("list", 0, "c"): 6, ("list", 1): 7,
+        ("list", 1, "c"): 8, ("t", "u"): 9, ("t", "u", "d", "e"): 10,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ class Bag:
         infinite_is_missing: bool = False,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ) -> tuple[Self, Rows]:
+    ) -> "tuple[Bag, Rows]":
         """An untrained bag, fitted to training rows as far as encoding and scaling go; and those rows, encoded.
 
         Args:
@@ -149,7 +149,7 @@ class Bag:
         write_json(folder / "manifest.json", manifest)
 
     @classmethod
-    def load(cls, folder: Path, *, device: str | torch.device = "cpu") -> Self:
+    def load(cls, folder: Path, *, device: str | torch.device = "cpu") -> "Bag":
         """Read a model folder.
 
         Raises:
@@ -167,7 +167,7 @@ class Bag:
             raise BadInput(f"{path} is damaged: {type(error).__name__} {error}. Restore or train again.") from error
 
     @classmethod
-    def _from_manifest(cls, folder: Path, manifest: dict[str, Any], device: str | torch.device) -> Self:
+    def _from_manifest(cls, folder: Path, manifest: dict[str, Any], device: str | torch.device) -> "Bag":
         if manifest["format"] > FORMAT:
             newer = f"{folder} has format {manifest['format']}, this wellposed reads up to {FORMAT}"
             raise BadInput(f"{newer}. It was written by wellposed {manifest['wellposed']}: upgrade.")

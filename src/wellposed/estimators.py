@@ -6,7 +6,7 @@ scikit-learn asks for inheritance, so these two classes inherit, from scikit-lea
 from dataclasses import replace
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "WellposedClassifier":
         """Train on rows and their labels.
 
         Args:
@@ -123,7 +123,7 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         save(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+    def load(cls, folder: str | Path, *, device: str = "auto") -> "WellposedClassifier":
         """Read what `save` wrote. Of the arguments, `recipe`, `members` and `dtype` are as they were in use.
 
         Raises:
@@ -181,7 +181,7 @@ class WellposedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "WellposedRegressor":
         """Train on rows and their numbers.
 
         Args:
@@ -202,7 +202,7 @@ class WellposedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         save(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+    def load(cls, folder: str | Path, *, device: str = "auto") -> "WellposedRegressor":
         """Read what `save` wrote. Of the arguments, `recipe`, `members` and `dtype` are as they were in use.
 
         Raises:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wellposed import metrics
-from wellposed.bag import Bag
+from wellposed.bag import Bag, own_version
 from wellposed.checks import refusal
 from wellposed.files import write_json, write_text
 from wellposed.inputs.dataset import Data, Part, Rows
@@ -92,7 +92,7 @@ class Fit:
         seed: int = 0,
         infinite_is_missing: bool = False,
         device: str | torch.device = "cpu",
-    ) -> Self:
+    ) -> "Fit":
         """Split the data, fit the encoding to the training rows, and build the networks.
 
         Args:
@@ -173,7 +173,7 @@ class Fit:
             "seed": self.seed,
             "notes": list(self.notes),
             "versions": {
-                "wellposed": version("wellposed"), "torch": version("torch"), "python": platform.python_version(),
+                "wellposed": own_version(), "torch": version("torch"), "python": platform.python_version(),
             },
         }  # fmt: skip
 

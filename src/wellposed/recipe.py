@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import tomli_w
 
@@ -78,7 +78,7 @@ class Recipe:
         """Each strength by name, such as `Dropout.rate`; a second technique of a kind is `Dropout#2.rate`."""
         return {f"{name}.{key}": value for name, t in self.named().items() for key, value in strengths(t).items()}
 
-    def with_strengths(self, values: Mapping[str, Strength]) -> Self:
+    def with_strengths(self, values: Mapping[str, Strength]) -> "Recipe":
         """The same structure with other strengths, by the names that `strengths` gives."""
         known = self.strengths()
         for name in values:
@@ -109,7 +109,7 @@ class Recipe:
         return tomli_w.dumps(table | {"technique": [encode(t) for t in self.techniques]})
 
     @classmethod
-    def from_toml(cls, text: str, *, file: str = "recipe.toml") -> Self:
+    def from_toml(cls, text: str, *, file: str = "recipe.toml") -> "Recipe":
         """The recipe that a TOML text describes.
 
         Raises:
@@ -137,7 +137,7 @@ class Recipe:
             raise source.refuse(("technique", 0), str(error)) from None
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "Recipe":
         """The recipe in a TOML file."""
         try:
             return cls.from_toml(path.read_text(encoding="utf-8-sig"), file=path.name)

@@ -21,6 +21,7 @@ from wellposed.errors import BadInput
 Path = tuple[str | int, ...]
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]")
 KEY = re.compile(r"^\s*[\"']?([^\"'=\s]+)[\"']?\s*=")
+WORDS: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def parse(text: str, file: str) -> tuple[dict[str, Any], Source]:
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1
                 here = (name, counts[name])
+                lines.setdefault((name,), number)
             else:
                 here = tuple(name.split("."))
             lines[here] = number
@@ -132,11 +134,10 @@ def _describe(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(a) for a in arguments if not (isinstance(a, type) and issubclass(a, Tensor)))
+        return " or ".join(_describe(a) for a in arguments if a in WORDS or not isinstance(a, type))
     if origin is tuple:
         return f"a list, each item {_describe(arguments[0])}"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    return words.get(annotation, "a table with the key 'kind'")
+    return WORDS.get(annotation, "a table with the key 'kind'")
 
 
 def _spell(path: Path) -> str:

@@ -6,7 +6,9 @@ import torch
 from wellposed.inputs.dataset import Rows
 
 
-def made_rows(n: int = 120, *, width: int = 6, classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> Rows:
+def made_rows(
+    n: int = 120, *, width: int = 6, classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> Rows:
     """Rows of three overlapping clouds."""
     draw = torch.Generator().manual_seed(seed)
     y = torch.arange(n) % classes

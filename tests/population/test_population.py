@@ -1,4 +1,4 @@
-"""The four promises of the engine: alone as among others, PyTorch's own numbers, isolation of failures, best weights."""
+"""The engine's four promises: alone as among others, PyTorch's own numbers, isolation of failures, best weights."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -267,7 +267,8 @@ def test_any_users_module_trains_alone_as_among_others(rows: Rows, validation: R
         )  # fmt: skip
 
     generator = torch.random.get_rng_state()
-    together, alone = trained(population(SEEDS[:3]), rows, validation), trained(population(SEEDS[1:2]), rows, validation)
+    together = trained(population(SEEDS[:3]), rows, validation)
+    alone = trained(population(SEEDS[1:2]), rows, validation)
     assert torch.equal(generator, torch.random.get_rng_state())
     assert_same(weights(alone, 0), weights(together, 1))
     assert float(together.record.best_score.max()) < float(together.record.validation_loss[0].max())
@@ -326,5 +327,5 @@ def test_recipes_of_two_structures_are_refused() -> None:
 
 def test_weights_of_another_shape_are_refused() -> None:
     population = build(recipe())
-    with pytest.raises(BadInput, match="'4.weight' of the weights must have the shape"):
+    with pytest.raises(BadInput, match=r"'4\.weight' of the weights must have the shape"):
         population.restore(population.record.best | {"4.weight": torch.zeros(1, 2)})

@@ -59,7 +59,7 @@ def has_rule(module: nn.Module) -> bool:
     """Whether the whole of a module runs by rules, without `vmap`."""
     if isinstance(module, StackedModule) or (type(module) in RULES and type(module) is not nn.Sequential):
         return not _is_hooked(module)
-    parts = isinstance(module, Container) or type(module) is nn.Sequential
+    parts = isinstance(module, Container) or type(module) in (nn.Sequential, nn.ModuleList)
     return parts and all(has_rule(child) for child in module.children())
 
 

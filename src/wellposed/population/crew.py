@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ class Crew:
         self._training = [stack_forward(copy.deepcopy(template).train()) for _ in range(size)]
         self._answering = [stack_forward(copy.deepcopy(template).eval()) for _ in range(size)]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Crew":
         return self
 
     def __exit__(

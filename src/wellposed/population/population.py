@@ -156,7 +156,7 @@ class Population:
             own = take(tensors, ranges[i])
             return evaluate.outputs(forward, own, rows, k=ranges[i].stop - ranges[i].start, at_once=at_once)
 
-        threads = training.threads if len(ranges) == 1 else 1
+        threads = training.threads_each(len(ids), 256, len(ranges))
         with plan.kept_pages(), self._crew() as crew:
             return torch.cat(crew.run(answer, shares=len(ranges), threads=threads, training=False))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
@@ -46,7 +46,7 @@ class State:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: slice | Int64[Tensor, " L"]) -> Self:
+    def take(self, rows: slice | Int64[Tensor, " L"]) -> "State":
         """These members alone: views for a slice, copies for positions."""
         return replace(
             self,
@@ -61,7 +61,7 @@ class State:
             loss_sum=self.loss_sum[rows],
         )
 
-    def copy(self) -> Self:
+    def copy(self) -> "State":
         """The same members in memory of their own."""
         return self.take(torch.arange(len(self), device=self.ids.device))
 

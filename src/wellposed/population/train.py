@@ -54,6 +54,10 @@ class Training:
         edges = [round(i * members / n) for i in range(n + 1)]
         return [slice(first, last) for first, last in pairwise(edges)]
 
+    def threads_each(self, members: int, batch: int, workers: int) -> int:
+        """Threads inside each worker's operations."""
+        return plan.threads_each(self.work, members=members, batch=batch, threads=self.threads, workers=workers)
+
     def steps(self, n: int) -> int:
         """Steps of an epoch over `n` rows."""
         return 1 if self.recipe.batch_size == "all" else math.ceil(n / self.recipe.batch_size)
@@ -132,9 +136,7 @@ def train_epoch(
     epoch = epoch_of(training, state, rows)
     batch = math.ceil(epoch.edges[-1] / epoch.steps)
     ranges = training.ranges(len(state), batch)
-    threads = plan.threads_each(
-        training.work, members=len(state), batch=batch, threads=training.threads, workers=len(ranges)
-    )
+    threads = training.threads_each(len(state), batch, len(ranges))
     done = state.step % epoch.steps
     orders = crew.run(
         lambda forward, i: order_of(state.take(ranges[i]), epoch), shares=len(ranges), threads=1, training=True
@@ -212,7 +214,7 @@ def score(crew: Crew, training: Training, state: State, record: Record, validati
         _keep(record, members, better)
         return found
 
-    threads = training.threads if len(ranges) == 1 and training.work.flops * 256 > plan.WORTH_A_THREAD else 1
+    threads = training.threads_each(len(state), 256, len(ranges))
     found = [
         losses for losses in crew.run(look, shares=len(ranges), threads=threads, training=False) if losses is not None
     ]
