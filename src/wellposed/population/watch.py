@@ -35,7 +35,9 @@ def name_failure(network: nn.Module, member: State, batch: Batch) -> Failure:
 
     handles = [module.register_forward_hook(look_at(name)) for name, module in network.named_modules() if name]
     try:
-        tensors = {name: t[0] for name, t in {**member.parameters, **member.buffers}.items()}
+        known = {**member.parameters, **member.buffers}  # with strengths and keys of places, which are no tensors of it
+        own = (name for name, _ in (*network.named_parameters(), *network.named_buffers()))
+        tensors = {name: known[name][0] for name in own}
         inputs = tuple(t[0] for t in network_inputs(batch))
         with torch.no_grad():
             torch.func.functional_call(network, tensors, inputs)
