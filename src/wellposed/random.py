@@ -83,10 +83,11 @@ def _fold_(x: Int32[Tensor, "..."], shift: Tensor, kept: Tensor) -> Int32[Tensor
 
 def bits(key: Key, n: int) -> Int32[Tensor, "*K n"]:
     """`n` words of 32 uniform bits for each key."""
-    x = _counters(n, key.device) ^ key.to(torch.int32).unsqueeze(-1)
+    halves = key.unsqueeze(-1).view(torch.int32)
+    x = _counters(n, key.device) ^ halves[..., :1]
     x *= ROUND_1
     _fold_(x, SHIFT_15, LOW_17)
-    x += (key >> 32).to(torch.int32).unsqueeze(-1)
+    x += halves[..., 1:]
     x *= ROUND_2
     return _fold_(x, SHIFT_16, LOW_16)
 

@@ -96,7 +96,7 @@ def test_keys_of_many_steps_are_the_keys_of_each() -> None:
 
 def test_places_that_draw_are_known() -> None:
     population = build(recipe())
-    assert population._training().drawing() == ["3.key", "7.key", "batch.0", "batch.1", "gradient.0"]
+    assert population._training().drawing == ("3.key", "7.key", "batch.0", "batch.1", "gradient.0")
 
 
 def test_the_schedule_reaches_the_optimizer() -> None:

@@ -4,6 +4,9 @@
 and buffers by name, stacked over K, and inputs and output carry K first. `nn.Sequential` and the containers of this
 package are taken apart, so that one foreign layer does not slow down its neighbours.
 
+One network is a population of one, and then its parameters may come without the axis of members (inputs keep it):
+autograd has fewer views to record, and foreign modules are called as they are, without `vmap`.
+
 Images keep the memory order `(B, K, C, H, W)` behind the shape `(K, B, C, H, W)`: then K networks' convolutions are one
 convolution in K groups and no layer has to copy.
 """
@@ -70,15 +73,20 @@ def _is_hooked(module: nn.Module) -> bool:
 
 def _stacked(module: StackedModule, prefix: str) -> Forward:
     names = [(name, prefix + name) for name in module.tensor_names()]
+    dims = {} if module.takes_one else {name: p.dim() for name, p in module.named_parameters(recurse=False)}
 
     def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        return module.stacked({name: tensors[full] for name, full in names if full in tensors}, x)
+        own = {name: tensors[full] for name, full in names if full in tensors}
+        for name, alone in dims.items():
+            own[name] = own[name].unsqueeze(0) if own[name].dim() == alone else own[name]
+        return module.stacked(own, x)
 
     return forward
 
 
 def _vmapped(module: nn.Module, prefix: str) -> Forward:
-    names = {name: prefix + name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
+    parameters = {name: (prefix + name, p.dim()) for name, p in module.named_parameters()}
+    buffers = {name: prefix + name for name, _ in module.named_buffers()}
 
     def alone(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
         output: Tensor = torch.func.functional_call(module, own, inputs)
@@ -87,7 +95,12 @@ def _vmapped(module: nn.Module, prefix: str) -> Forward:
     together = torch.func.vmap(alone, randomness="different")
 
     def forward(tensors: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
-        output: Tensor = together({name: tensors[full] for name, full in names.items()}, *inputs)
+        own = {name: tensors[full] for name, (full, _) in parameters.items()}
+        held = {name: tensors[full] for name, full in buffers.items()}
+        if any(own[name].dim() == dim for name, (_, dim) in parameters.items()):
+            held = {name: tensor.squeeze(0) for name, tensor in held.items()}
+            return alone({**own, **held}, *(x.squeeze(0) for x in inputs)).unsqueeze(0)
+        output: Tensor = together({**own, **held}, *inputs)
         return output
 
     return forward
@@ -124,8 +137,8 @@ def _linear(module: nn.Module, prefix: str) -> Forward:
 
     def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
         w, b = tensors[weight], tensors[bias] if biased else None
-        if x.shape[0] == 1:
-            return F.linear(x.squeeze(0), w.squeeze(0), None if b is None else b.squeeze(0)).unsqueeze(0)
+        if w.dim() == 2:
+            return F.linear(x, w, b)
         flat = x if x.dim() == 3 else x.flatten(1, -2)
         out: Tensor = _Affine.apply(flat, w, b)  # type: ignore[no-untyped-call]
         return out if x.dim() == 3 else out.view(*x.shape[:-1], -1)
@@ -167,8 +180,9 @@ def _conv2d(module: nn.Module, prefix: str) -> Forward:
     biased = conv.bias is not None
 
     def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        k = x.shape[0]
-        w, b = tensors[weight].flatten(0, 1), tensors[bias].flatten() if biased else None
+        k, w, b = x.shape[0], tensors[weight], tensors[bias] if biased else None
+        if w.dim() > 4:
+            w, b = w.flatten(0, 1), None if b is None else b.flatten()
         out = F.conv2d(merge(x), w, b, conv.stride, conv.padding, conv.dilation, k * conv.groups)
         return unmerge(out, k)
 
@@ -190,7 +204,7 @@ def _embedding(module: nn.Module, prefix: str) -> Forward:
     weight, padding = f"{prefix}weight", module.padding_idx
 
     def forward(tensors: Mapping[str, Tensor], codes: Tensor) -> Tensor:
-        w = tensors[weight]
+        w = tensors[weight] if tensors[weight].dim() > 2 else tensors[weight].unsqueeze(0)
         if padding is not None:  # its row gets no gradient (`vmap` of PyTorch forgets that)
             rows = torch.arange(w.shape[1], device=w.device).unsqueeze(1)
             w = torch.where(rows == padding, w.detach(), w)

@@ -23,8 +23,8 @@ WORTH_A_WORKER = 60e6
 """Floating-point operations of a step that pay for one more worker (they contend for Python's lock)."""
 WORTH_A_THREAD = 1e9
 """Floating-point operations of a single network's step from which its operations run on all threads."""
-EVALUATED_NUMBERS = 1 << 22
-"""Activations that one evaluation pass may hold in its widest layer: 16 MiB in float32."""
+EVALUATED_NUMBERS = 1 << 20
+"""Activations that one evaluation pass may hold in its widest layer: 4 MiB in float32."""
 
 
 @dataclass(frozen=True)

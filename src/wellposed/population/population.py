@@ -19,7 +19,7 @@ from wellposed.population.crew import Crew
 from wellposed.population.record import Record
 from wellposed.population.state import State, take
 from wellposed.population.step import CRITERIA
-from wellposed.population.train import Training, close_epoch, score, train_epoch
+from wellposed.population.train import Training, close_epoch, drawing_places, score, train_epoch
 from wellposed.random import make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques import Vote
@@ -206,6 +206,7 @@ class Population:
             classes=self.outputs if one_hot else 0,
             work=plan.measure(self.blueprint.template, self.inputs),
             threads=torch.get_num_threads() if self.device.type == "cpu" else 1,
+            drawing=drawing_places(self.blueprint.template, self.recipe),
         )
 
     def _progress(self, share: float, began: float) -> Progress:

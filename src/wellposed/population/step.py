@@ -61,7 +61,7 @@ class Shard:
     Attributes:
         state: The members; their tensors are changed in place.
         places: Where techniques act.
-        leaves: The parameters as autograd sees them, in the memory of `state`.
+        leaves: The parameters as autograd sees them, in the memory of `state`; of one member, without the axis `K`.
         forward: The network over stacked tensors.
         criterion: Loss of each member.
         one_hot: Number of classes, where the recipe changes batches and so needs targets as probabilities; else 0.
@@ -98,9 +98,13 @@ def update_(
     loss = shard.criterion(shard.forward(tensors, *network_inputs(batch)), batch)
     objective = loss
     for term in places.loss:
-        objective = objective + term.penalty(shard.leaves)
+        objective = objective + term.penalty(
+            {name: leaf.view_as(parameters[name]) for name, leaf in shard.leaves.items()}
+        )
 
     found = torch.autograd.grad(objective.sum(), list(shard.leaves.values()), materialize_grads=True)
+    if len(shard.state) == 1:
+        found = tuple(g.unsqueeze(0) for g in found)
     gradients = dict(zip(shard.leaves, apart(found) if places.gradient else found, strict=True))
 
     with torch.no_grad():
@@ -115,7 +119,8 @@ def update_(
             after.update_(parameters, rate)
 
         for average in places.average:
-            average.average_(shard.state.means, {name: tensors[name] for name in shard.state.means}, step)
+            moving = {**parameters, **shard.state.buffers}
+            average.average_(shard.state.means, {name: moving[name] for name in shard.state.means}, step)
     return loss.detach()
 
 

@@ -39,6 +39,7 @@ class Training:
         classes: Number of outputs, where the recipe changes batches and so needs one-hot targets; else 0.
         work: What a row costs.
         threads: Threads at most.
+        drawing: Places that draw at random at each step: layers by the name of their key, and places of the step.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Training:
     classes: int
     work: plan.Work
     threads: int
+    drawing: tuple[str, ...]
 
     def ranges(self, members: int, batch: int) -> list[slice]:
         """The members that each worker takes."""
@@ -62,13 +64,12 @@ class Training:
         """Steps of an epoch over `n` rows."""
         return 1 if self.recipe.batch_size == "all" else math.ceil(n / self.recipe.batch_size)
 
-    def drawing(self) -> list[str]:
-        """The places that draw at random at each step: layers by the name of their key, and places of the step."""
-        named = self.template.named_modules()
-        layers = [
-            f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers
-        ]
-        return layers + places_of(self.recipe)
+
+def drawing_places(template: nn.Module, recipe: Recipe) -> tuple[str, ...]:
+    """The places that draw at random at each step."""
+    named = template.named_modules()
+    layers = [f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers]
+    return (*layers, *places_of(recipe))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +117,10 @@ def run_steps(
 ) -> Float[Tensor, "S K"]:
     """Train some members, in place, through some steps of an epoch; their losses at each."""
     places, schedule = Places.of(state.bound(training.recipe)), training.recipe.schedule
-    leaves = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
+    one = len(state) == 1
+    leaves = {name: (p[0] if one else p).detach().requires_grad_() for name, p in state.parameters.items()}
     shard = Shard(state, places, leaves, forward, training.criterion, training.classes)
-    keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing()}
+    keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing}
     losses = torch.empty(len(steps), len(state), dtype=state.loss_sum.dtype, device=order.device)
     for i, step in enumerate(steps):
         index = order[:, epoch.edges[step] : epoch.edges[step + 1]]
@@ -186,7 +188,7 @@ def _record_failures(
         run_steps(training, member, forward, rows, own, epoch, range(steps.start, steps.start + failing))
         now = steps.start + failing
         index = own[:, epoch.edges[now] : epoch.edges[now + 1]]
-        drawn = {place: epoch.keys(member.seeds, place, range(now, now + 1))[0] for place in training.drawing()}
+        drawn = {place: epoch.keys(member.seeds, place, range(now, now + 1))[0] for place in training.drawing}
         member = replace(member, buffers=member.buffers | drawn, step=epoch.number * epoch.steps + now)
         record.failures[member_id] = name_failure(network, member, gather(rows, index, training.classes))
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ class StackedModule(nn.Module, ABC):
 
     Attributes:
         technique: The value that made the layer, or None for a layer that is no technique.
+        takes_one: Whether `stacked` also takes parameters without the axis `K`, where there is one member.
     """
 
     technique: Technique | None = None
+    takes_one: ClassVar[bool] = False
 
     @abstractmethod
     def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:

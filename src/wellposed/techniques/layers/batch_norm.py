@@ -47,7 +47,7 @@ def normalize_over_batch(
     n = x.shape[1] * math.prod(x.shape[3:])
     if x.dim() == 3 and (x.shape[0] > 1 or _is_transformed()):
         function = _Normalize if _is_transformed() else _NormalizeStacked
-        y, _, mean, variance = function.apply(x, weight, bias, eps)
+        y, _, mean, variance = function.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
         variance = variance.detach() * (n / (n - 1))
     elif isinstance(momentum, Tensor):
         mean, variance = torch.zeros_like(running_mean), torch.zeros_like(running_var)
@@ -107,6 +107,7 @@ class BatchNorm(LayerTechnique):
 class StackedBatchNorm(StackedModule):
     """The layer for activations `(D,)` or `(C, H, W)`."""
 
+    takes_one: ClassVar[bool] = True
     weight: nn.Parameter
     bias: nn.Parameter
     running_mean: Tensor
@@ -125,6 +126,7 @@ class StackedBatchNorm(StackedModule):
         weight, bias = tensors["weight"], tensors["bias"]
         running_mean, running_var = tensors["running_mean"], tensors["running_var"]
         if not self.training:
+            weight, bias = weight.view_as(running_mean), bias.view_as(running_mean)
             return normalize_by_statistics(x, weight, bias, mean=running_mean, variance=running_var, eps=self.eps)
         n = x.shape[1] * math.prod(x.shape[3:])
         if n < 2:
@@ -157,7 +159,8 @@ def _normalize_by_kernel(
     """By the framework: no copy for one member, nor for images, whose memory order is (B, K, C, H, W)."""
     k = x.shape[0]
     flat = x.squeeze(0) if k == 1 else x.transpose(0, 1).flatten(1, 2)
-    y = F.batch_norm(flat, mean.view(-1), variance.view(-1), weight.flatten(), bias.flatten(), True, momentum, eps)
+    scale, shift = (weight, bias) if weight.dim() == 1 else (weight.flatten(), bias.flatten())
+    y = F.batch_norm(flat, mean.view(-1), variance.view(-1), scale, shift, True, momentum, eps)
     return y.unsqueeze(0) if k == 1 else y.view(len(y), k, -1, *y.shape[2:]).transpose(0, 1)
 
 

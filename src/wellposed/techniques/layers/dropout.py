@@ -10,6 +10,7 @@ Source: Srivastava et al., Dropout, JMLR 15 (2014), 1929-1958, https://jmlr.org/
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -32,12 +33,20 @@ def drop_units(x: Float[Tensor, "..."], rate: Strength, *, key: Key) -> Float[Te
     tensor([2., 2., 0., 2., 0., 0.])
     """
     drawn = mask(key, x.shape[key.dim() :], 1 - rate)
-    factor = torch.as_tensor(1 / (1 - rate), dtype=x.dtype, device=x.device)
-    factor = factor.view(*factor.shape, *[1] * (x.dim() - factor.dim()))
+    if isinstance(rate, Tensor):
+        factor = (1 / (1 - rate)).to(x.dtype).view(*rate.shape, *[1] * (x.dim() - rate.dim()))
+    else:
+        factor = _factor(rate, x.dtype, x.device)
     if x.dtype != torch.float32:
         return x * torch.where(drawn != 0, factor, 0)
     # The factor's bits where a unit is kept, else 0.0: one multiplication forward, one backward, no conversion.
     return x * drawn.bitwise_and_(factor.view(torch.int32)).view(torch.float32)
+
+
+@lru_cache(maxsize=64)
+def _factor(rate: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
+    """What kept units are multiplied by; making so small a tensor anew takes longer than using it."""
+    return torch.tensor(1 / (1 - rate), dtype=dtype, device=device)
 
 
 @dataclass(frozen=True, kw_only=True)
