@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -61,8 +60,9 @@ def peak_memory(arguments: list[str]) -> float:
 
 
 def own_peak_memory() -> float:
-    """Mebibytes of resident memory that this process has needed at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Mebibytes of resident memory that this process has needed at most (`getrusage` would begin with the parent's)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def machine() -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Crew:
             finally:
                 torch.set_num_threads(self._restored)
 
+        if shares == 1:  # not worth waking a thread for
+            return [share(0)]
         futures = [self._pool.submit(share, i) for i in range(shares)]
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:

@@ -19,7 +19,7 @@ from wellposed.population.crew import Crew
 from wellposed.population.record import Record
 from wellposed.population.state import State, take
 from wellposed.population.step import CRITERIA
-from wellposed.population.train import Training, close_epoch, drawing_places, score, train_epoch
+from wellposed.population.train import Anchor, Training, close_epoch, drawing_places, score, train_epoch
 from wellposed.random import make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques import Vote
@@ -126,9 +126,9 @@ class Population:
             owned = owners[0].rows(len(rows), make_key(self.state.seeds, step=0, place="rows"))
             self.state = replace(self.state, owned=owned)
         with plan.kept_pages(), self._crew() as crew:
-            training = self._training()
+            training, anchor = self._training(), Anchor()
             while self.record.epochs < self.recipe.epochs and len(self.state):
-                for state, share in train_epoch(crew, training, self.state, self.record, rows):
+                for state, share in train_epoch(crew, training, self.state, self.record, rows, anchor):
                     self.state = state
                     if share < 1:
                         yield self._progress(share, began)

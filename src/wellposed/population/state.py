@@ -47,7 +47,9 @@ class State:
         return len(self.ids)
 
     def take(self, rows: slice | Int64[Tensor, " L"]) -> "State":
-        """These members alone: views for a slice, copies for positions."""
+        """These members alone: views for a slice, copies for positions; the state itself, if the slice holds all."""
+        if rows == slice(0, len(self)):
+            return self
         return replace(
             self,
             ids=self.ids[rows],

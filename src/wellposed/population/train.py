@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -131,34 +131,48 @@ def run_steps(
     return losses
 
 
+@dataclass(eq=False)
+class Anchor:
+    """The members as they stood a moment ago, from where a failing one is repeated to see where it fails.
+
+    Attributes:
+        states: The members of each worker at that moment; none before the first.
+        taken: When, on a clock that never goes back.
+    """
+
+    states: list[State] = field(default_factory=list)
+    taken: float = -math.inf
+
+
 def train_epoch(
-    crew: Crew, training: Training, state: State, record: Record, rows: Rows
+    crew: Crew, training: Training, state: State, record: Record, rows: Rows, anchor: Anchor
 ) -> Iterator[tuple[State, float]]:
     """Train all members through the rest of an epoch: after each segment, the state and the share of the epoch done."""
     epoch = epoch_of(training, state, rows)
     batch = math.ceil(epoch.edges[-1] / epoch.steps)
     ranges = training.ranges(len(state), batch)
     threads = training.threads_each(len(state), batch, len(ranges))
-    done = state.step % epoch.steps
-    orders = crew.run(
-        lambda forward, i: order_of(state.take(ranges[i]), epoch), shares=len(ranges), threads=1, training=True
-    )
+    done, orders = state.step % epoch.steps, dict[int, Tensor]()
     while done < epoch.steps:
         steps, began = range(done, min(done + crew.stride, epoch.steps)), time.monotonic()
+        anchored = began - anchor.taken > SEGMENT_SECONDS
 
         def segment(
-            forward: Forward, i: int, state: State = state, steps: range = steps
-        ) -> tuple[State, Float[Tensor, "S K"]]:
+            forward: Forward, i: int, state: State = state, steps: range = steps, anchored: bool = anchored
+        ) -> tuple[State | None, Float[Tensor, "S K"]]:
             members = state.take(ranges[i])
-            before = members.copy()
+            if i not in orders:
+                orders[i] = order_of(members, epoch)
+            before = members.copy() if anchored else None
             return before, run_steps(training, members, forward, rows, orders[i], epoch, steps)
 
         done_by = crew.run(segment, shares=len(ranges), threads=threads, training=True)
-        for (before, losses), order in zip(done_by, orders, strict=True):
-            if not torch.isfinite(losses).all():
-                _record_failures(training, before, losses, record, rows, order, epoch, steps)
-        sums = torch.cat([losses.sum(0) for _, losses in done_by])
-        state = replace(state, loss_sum=state.loss_sum + sums, step=state.step + len(steps))
+        if anchored:
+            anchor.states, anchor.taken = [before for before, _ in done_by if before is not None], began
+        losses = torch.cat([losses for _, losses in done_by], dim=1)
+        if not torch.isfinite(losses).all():
+            _record_failures(training, anchor, state, losses, record, rows)
+        state = replace(state, loss_sum=state.loss_sum + losses.sum(0), step=state.step + len(steps))
         done = steps.stop
         spent = max(time.monotonic() - began, 1e-6)
         crew.stride = max(1, round(SEGMENT_SECONDS * len(steps) / spent))
@@ -166,30 +180,36 @@ def train_epoch(
 
 
 def _record_failures(
-    training: Training,
-    before: State,
-    losses: Float[Tensor, "S K"],
-    record: Record,
-    rows: Rows,
-    order: Int64[Tensor, "K M"],
-    epoch: Epoch,
-    steps: range,
+    training: Training, anchor: Anchor, state: State, losses: Float[Tensor, "S K"], record: Record, rows: Rows
 ) -> None:
-    """Repeat each failing member alone up to the step that failed, and name the layer there."""
+    """Repeat each member that failed in a segment alone, up to the step that failed, and name the layer there.
+
+    Args:
+        training: What stays the same.
+        anchor: The members at or before the beginning of the segment.
+        state: The members whose losses these are; its `step` is that of the segment's beginning.
+        losses: Of each step of the segment.
+        record: Where failures are noted.
+        rows: The training rows.
+    """
     network = copy.deepcopy(training.template).train()
     forward = stack_forward(network)
     for k in (~torch.isfinite(losses)).any(0).nonzero().flatten().tolist():
-        member_id = int(before.ids[k])
+        member_id = int(state.ids[k])
         if member_id in record.failures:
             continue
-        failing = int((~torch.isfinite(losses[:, k])).nonzero()[0])
-        member = before.take(torch.tensor([k], device=before.ids.device))
-        own = order[k : k + 1]
-        run_steps(training, member, forward, rows, own, epoch, range(steps.start, steps.start + failing))
-        now = steps.start + failing
-        index = own[:, epoch.edges[now] : epoch.edges[now + 1]]
-        drawn = {place: epoch.keys(member.seeds, place, range(now, now + 1))[0] for place in training.drawing}
-        member = replace(member, buffers=member.buffers | drawn, step=epoch.number * epoch.steps + now)
+        failing = state.step + int((~torch.isfinite(losses[:, k])).nonzero()[0])
+        member = next(s.take((s.ids == member_id).nonzero().flatten()) for s in anchor.states if member_id in s.ids)
+        while True:
+            epoch, order = epoch_of(training, member, rows), order_of(member, epoch_of(training, member, rows))
+            first, last = member.step % epoch.steps, min(failing - epoch.number * epoch.steps, epoch.steps)
+            run_steps(training, member, forward, rows, order, epoch, range(first, last))
+            member = replace(member, step=epoch.number * epoch.steps + last)
+            if last < epoch.steps:
+                break
+        index = order[:, epoch.edges[last] : epoch.edges[last + 1]]
+        drawn = {place: epoch.keys(member.seeds, place, range(last, last + 1))[0] for place in training.drawing}
+        member = replace(member, buffers=member.buffers | drawn)
         record.failures[member_id] = name_failure(network, member, gather(rows, index, training.classes))
 
 
