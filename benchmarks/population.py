@@ -106,7 +106,7 @@ def make_task(name: str) -> Task:
         adam = (Adam(), lambda p: torch.optim.Adam(p, lr=1e-3))
         ours, theirs = adamw if regularized else adam
         net, module = MLP(widths=(64, 64)), lambda: mlp((64, 64), 64, regularized)
-        return Task(name, net, module, train, held, 64, 10, ours, theirs, regularized, MEMBERS)
+        return Task(name, net, module, train, held, 64, 30, ours, theirs, regularized, MEMBERS)
     if name == "book":
         train, held = mnist(300, 100)
         net, module = MLP(widths=(100,) * 6), lambda: mlp((100,) * 6, 784, False)
