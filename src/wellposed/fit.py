@@ -137,8 +137,9 @@ class Fit:
         record, name = population.record, "accuracy" if self.data.task == "classification" else "rmse"
         scores: dict[str, dict[str, float]] = {}
         members: dict[str, Tensor] = {}
+        encoded = {"train": self.rows, "validation": self.validation, "test": self.bag.rows(self.split.test.features)}
         for part in PARTS:
-            scores[part], members[part] = self._measured(getattr(self.split, part))
+            scores[part], members[part] = self._measured(getattr(self.split, part), encoded[part])
         sign = 1 if name == "accuracy" else -1
         gap = mean_interval((sign * (members["train"] - members["test"])).numpy())
         return {
@@ -177,10 +178,10 @@ class Fit:
             },
         }  # fmt: skip
 
-    def _measured(self, raw: Part) -> tuple[dict[str, float], Tensor]:
+    def _measured(self, raw: Part, rows: Rows) -> tuple[dict[str, float], Tensor]:
         """The bag's metrics on one part, and each usable member's score, in the target's own unit."""
         population, target = self.bag.population, self.bag.target
-        outputs = population.outputs_of(self.bag.rows(raw.features)).cpu().double()
+        outputs = population.outputs_of(rows).cpu().double()
         answer = population.vote(outputs)
         if self.data.task == "classification":
             y = target.encode(raw.target)

@@ -201,7 +201,8 @@ def _record_failures(
         failing = state.step + int((~torch.isfinite(losses[:, k])).nonzero()[0])
         member = next(s.take((s.ids == member_id).nonzero().flatten()) for s in anchor.states if member_id in s.ids)
         while True:
-            epoch, order = epoch_of(training, member, rows), order_of(member, epoch_of(training, member, rows))
+            epoch = epoch_of(training, member, rows)
+            order = order_of(member, epoch)
             first, last = member.step % epoch.steps, min(failing - epoch.number * epoch.steps, epoch.steps)
             run_steps(training, member, forward, rows, order, epoch, range(first, last))
             member = replace(member, step=epoch.number * epoch.steps + last)
