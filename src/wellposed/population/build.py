@@ -15,7 +15,7 @@ from wellposed.recipe import Recipe
 from wellposed.techniques import Dropout, He
 from wellposed.techniques.places import AverageTechnique, LayerTechnique, WeightTechnique
 from wellposed.techniques.stacked import StackedModule
-from wellposed.techniques.technique import Strength
+from wellposed.techniques.technique import Strength, stack_values
 
 Factory = Callable[[], nn.Module]
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -108,12 +108,9 @@ def initial_state(
 
 
 def stack_strengths(recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device) -> dict[str, Strength]:
-    """Each strength by name: a plain float where all members agree, else one value a member."""
-    columns = {name: [recipe.strengths()[name] for recipe in recipes] for name in recipes[0].strengths()}
-    return {
-        name: values[0] if all(v == values[0] for v in values) else torch.tensor(values, dtype=dtype, device=device)
-        for name, values in columns.items()
-    }
+    """Each strength of a recipe by name, over the members, stacked."""
+    each = [recipe.strengths() for recipe in recipes]
+    return {n: stack_values([own[n] for own in each], dtype=dtype, device=device) for n in each[0]}
 
 
 def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:

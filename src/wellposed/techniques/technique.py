@@ -55,16 +55,18 @@ def structure(technique: Technique) -> tuple[object, ...]:
     return (type(technique).__name__, *rest)
 
 
+def stack_values(values: Sequence[Any], *, dtype: torch.dtype, device: torch.device) -> Strength:
+    """One value a member, or a plain float where all members agree."""
+    shared = all(value == values[0] for value in values)
+    return values[0] if shared else torch.tensor(values, dtype=dtype, device=device)
+
+
 def stack_strengths(
     techniques: Sequence[Technique], *, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Strength]:
-    """One value a member for each strength; a plain float where all members agree."""
-    stacked: dict[str, Strength] = {}
-    for name in strengths(techniques[0]):
-        values = [getattr(t, name) for t in techniques]
-        shared = all(value == values[0] for value in values)
-        stacked[name] = values[0] if shared else torch.tensor(values, dtype=dtype, device=device)
-    return stacked
+    """Each strength of one technique over the members, stacked."""
+    names = strengths(techniques[0])
+    return {n: stack_values([getattr(t, n) for t in techniques], dtype=dtype, device=device) for n in names}
 
 
 def spread(value: Strength, like: Float[Tensor, "K ..."]) -> float | Float[Tensor, "K ..."]:
