@@ -5,19 +5,20 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 import torch
-from cases import CASES, Case
-from stage import UNTOUCHED, Stage, act
+from case import Case
+from cases import CASES
+from stage import ACTS, Stage, act, untouched
 from torch import Tensor
 
 from wellposed.errors import BadInput
 from wellposed.recipe import Recipe
 from wellposed.techniques import TECHNIQUES
-from wellposed.techniques.places import DataTechnique, PredictionTechnique
+from wellposed.techniques.places import BatchTechnique, DataTechnique, InnerTechnique
 from wellposed.techniques.technique import Technique, strength_fields
 
 K = 3
 EVERY = [pytest.param(case, id=kind.__name__) for kind, case in CASES.items()]
-OF_MEMBERS = [p for p in EVERY if not isinstance(p.values[0].example, DataTechnique | PredictionTechnique)]
+OF_MEMBERS = [p for p in EVERY if isinstance(p.values[0].example, (*ACTS, BatchTechnique, InnerTechnique))]
 OF_ROWS = [p for p in EVERY if isinstance(p.values[0].example, DataTechnique)]
 NEUTRAL = [p for p in EVERY if p.values[0].neutral is not None]
 
@@ -84,10 +85,10 @@ def test_neutral_strength_changes_nothing(case: Case, dtype: torch.dtype) -> Non
     """Nothing at all, whether members share the strength or hold one each."""
     stage = Stage.build(K, dtype)
     neutral = replace(case.example, **case.neutral)
-    expected = next(untouched for place, untouched in UNTOUCHED.items() if isinstance(neutral, place))(stage)
+    expected = untouched(neutral, stage, case.kind)
     apart = {name: torch.full((K,), value, dtype=dtype) for name, value in case.neutral.items()}
     for strengths in ({}, apart):
-        found = act(neutral, strengths, stage)
+        found = act(neutral, strengths, stage, case.kind)
         for name, tensor in expected.items():
             torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
 
@@ -95,8 +96,8 @@ def test_neutral_strength_changes_nothing(case: Case, dtype: torch.dtype) -> Non
 @pytest.mark.parametrize("case", NEUTRAL)
 def test_other_strengths_change_something(case: Case) -> None:
     stage = Stage.build(K, torch.float64)
-    expected = next(untouched for place, untouched in UNTOUCHED.items() if isinstance(case.example, place))(stage)
-    found = act(case.example, {}, stage)
+    expected = untouched(case.example, stage, case.kind)
+    found = act(case.example, {}, stage, case.kind)
     assert any(not torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
@@ -107,10 +108,10 @@ def test_among_others_equals_alone(case: Case) -> None:
     Only sums may come out in another order, of at most 100 numbers near 1: hence 1e-13 of float64's 1e-16.
     """
     stage, strengths = Stage.build(K, torch.float64), differing(case.example)
-    together = act(case.example, strengths, stage)
+    together = act(case.example, strengths, stage, case.kind)
     for k in range(K):
         own = replace(case.example, **{name: float(values[k]) for name, values in strengths.items()})
-        for name, tensor in act(own, {}, stage.take(k)).items():
+        for name, tensor in act(own, {}, stage.take(k), case.kind).items():
             torch.testing.assert_close(together[name][k : k + 1], tensor, rtol=1e-13, atol=1e-13)
 
 
@@ -118,7 +119,7 @@ def test_among_others_equals_alone(case: Case) -> None:
 def test_a_member_of_nan_leaves_the_others_as_they_are(case: Case) -> None:
     stage = Stage.build(K, torch.float32)
     strengths = differing(case.example, torch.float32)
-    sound, spoiled = act(case.example, strengths, stage), act(case.example, strengths, stage.spoiled(1))
+    sound, spoiled = act(case.example, strengths, stage, case.kind), act(case.example, strengths, stage.spoiled(1), case.kind)
     for name, tensor in sound.items():
         for k in (0, 2):
             assert torch.equal(spoiled[name][k], tensor[k]), name
@@ -129,8 +130,8 @@ def test_memory_order_does_not_matter(case: Case) -> None:
     """Tensors whose first axis lies innermost in memory. (Sums may come in another order: 1e-13.)"""
     stage, strengths = Stage.build(K, torch.float64), differing(case.example)
     strided = stage.changed(lambda t: t.movedim(0, -1).contiguous().movedim(-1, 0))
-    found = act(case.example, strengths, strided)
-    for name, tensor in act(case.example, strengths, stage).items():
+    found = act(case.example, strengths, strided, case.kind)
+    for name, tensor in act(case.example, strengths, stage, case.kind).items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-13, atol=1e-13)
 
 
@@ -138,7 +139,7 @@ def test_memory_order_does_not_matter(case: Case) -> None:
 @pytest.mark.parametrize("case", OF_MEMBERS)
 def test_keeps_the_dtype(case: Case, dtype: torch.dtype) -> None:
     for strengths in ({}, differing(case.example, dtype)):
-        for name, tensor in act(case.example, strengths, Stage.build(K, dtype)).items():
+        for name, tensor in act(case.example, strengths, Stage.build(K, dtype), case.kind).items():
             assert not tensor.is_floating_point() or tensor.dtype == dtype, name
             assert torch.isfinite(tensor).all(), name
 

@@ -17,10 +17,12 @@ class StackedModule(nn.Module, ABC):
 
     Attributes:
         technique: The value that made the layer, or None for a layer that is no technique.
+        refreshes: Whether it answers with statistics of all training rows, measured after training.
         takes_one: Whether `stacked` also takes parameters without the axis `K`, where there is one member.
     """
 
     technique: Technique | None = None
+    refreshes: bool = False
     takes_one: ClassVar[bool] = False
 
     @abstractmethod
@@ -44,3 +46,11 @@ class StackedModule(nn.Module, ABC):
         own = {name: tensor.unsqueeze(0) for name, tensor in self.named_parameters(recurse=False)}
         own.update({name: tensor.unsqueeze(0) for name, tensor in self.named_buffers(recurse=False)})
         return self.stacked(own, x.unsqueeze(0)).squeeze(0)
+
+
+class Parametrization(StackedModule, ABC):
+    """From the weight that a layer learns to the one that it works with; fits `torch.nn.utils.parametrize`, too."""
+
+    @abstractmethod
+    def start(self, weight: Float[Tensor, "K out in ..."]) -> dict[str, Tensor]:
+        """Its own parameters and buffers at step 0, by name, for weights just drawn; those not named stay."""

@@ -3,13 +3,14 @@
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
+from wellposed.checks import check_choice, check_flag, refusal
 
 Strength: TypeAlias = float | Float[Tensor, " K"]
 """A float as written; a tensor with one value a member inside a population."""
@@ -24,9 +25,18 @@ def strength(default: float, *, valid: tuple[float, float], search: tuple[float,
 
 @dataclass(frozen=True, kw_only=True)
 class Technique(ABC):  # noqa: B024 - each place adds its abstract method
-    """A value: equal by content, hashable, refused when a strength is out of its range."""
+    """A value: equal by content, hashable, refused when a strength is out of its range or a word is unknown.
+
+    A technique that has more to refuse calls this `__post_init__` first.
+    """
 
     def __post_init__(self) -> None:
+        for name, words in _choices(type(self)).items():
+            what, got = f"{type(self).__name__}.{name}", getattr(self, name)
+            if words:
+                check_choice(what, got, words)
+            else:
+                check_flag(what, got)
         for f in strength_fields(type(self)):
             value, (low, high) = getattr(self, f.name), f.metadata["valid"]
             if isinstance(value, Tensor):
@@ -42,6 +52,15 @@ class Technique(ABC):  # noqa: B024 - each place adds its abstract method
 def strength_fields(kind: type[Technique]) -> tuple[Field[Any], ...]:
     """The fields that may differ between members of one population."""
     return tuple(f for f in fields(kind) if "valid" in f.metadata)
+
+
+@lru_cache(maxsize=512)
+def _choices(kind: type[Technique]) -> dict[str, tuple[object, ...]]:
+    """The words that each field of a `Literal` type may hold; none for a field that is true or false."""
+    hints = get_type_hints(kind)
+    found = {f.name: hints[f.name] for f in fields(kind)}
+    words = {name: get_args(hint) for name, hint in found.items() if get_origin(hint) is Literal}
+    return words | {name: () for name, hint in found.items() if hint is bool}
 
 
 def strengths(technique: Technique) -> dict[str, Strength]:

@@ -7,6 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wellposed.techniques import EMA
 from wellposed.techniques.average.ema import warm_decay
+from wellposed.techniques.places import Moment
 
 
 def path(steps: int) -> torch.Tensor:
@@ -20,7 +21,7 @@ def test_equals_the_recursion(warm_up: bool) -> None:
     mean = {"w": thetas[0].clone()}
     slow = thetas[0].clone()
     for step in range(1, 41):
-        ema.average_(mean, {"w": thetas[step]}, step)
+        ema.average_(mean, {"w": thetas[step]}, Moment(step, 1, 100))
         for k, decay in enumerate(decays):
             d = min(decay, (1 + step) / (10 + step)) if warm_up else decay
             slow[k] = d * slow[k] + (1 - d) * thetas[step, k]
@@ -37,7 +38,8 @@ def test_without_warm_up_it_is_pytorchs() -> None:
         for p in model.parameters():
             p.data.copy_(torch.randn(p.shape, generator=generator, dtype=p.dtype))
         theirs.update_parameters(model)
-        EMA(decay=0.9, warm_up=False).average_(mean, {n: p.detach()[None] for n, p in model.named_parameters()}, step)
+        weights = {n: p.detach()[None] for n, p in model.named_parameters()}
+        EMA(decay=0.9, warm_up=False).average_(mean, weights, Moment(step, 1, 100))
     for name, p in theirs.module.named_parameters():
         torch.testing.assert_close(mean[name][0], p.detach(), rtol=1e-12, atol=1e-12)
 
@@ -53,5 +55,5 @@ def test_warm_up_starts_low_and_ends_at_the_decay() -> None:
 
 def test_a_decay_of_one_never_moves_without_warm_up() -> None:
     mean = {"w": torch.ones(1, 2)}
-    EMA(decay=1.0, warm_up=False).average_(mean, {"w": torch.zeros(1, 2)}, 1)
+    EMA(decay=1.0, warm_up=False).average_(mean, {"w": torch.zeros(1, 2)}, Moment(1, 1, 1))
     assert (mean["w"] == 1).all()

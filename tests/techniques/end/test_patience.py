@@ -8,9 +8,16 @@ from hypothesis import strategies as st
 
 from wellposed.techniques import Patience
 from wellposed.techniques.end.patience import run_out_of_patience
+from wellposed.techniques.places import Curves, EndTechnique
 
 scores = st.one_of(st.integers(-3, 3).map(float), st.just(math.nan), st.just(math.inf))
 curves = st.lists(scores, min_size=1, max_size=12)
+
+
+def ended(rule: EndTechnique, scores: list[list[float]]) -> torch.Tensor:
+    """What the rule says of these validation losses."""
+    found = torch.tensor(scores, dtype=torch.float64)
+    return rule.ended(Curves(found, found, 0.0, lambda: found))
 
 
 def stops(curve: list[float], epochs: int) -> bool:
@@ -33,7 +40,7 @@ def brings_nothing(curve: list[float], epochs: int, min_delta: float) -> bool:
 
 @given(curves, st.integers(1, 5))
 def test_without_a_margin_the_best_is_old_enough(curve: list[float], epochs: int) -> None:
-    found = Patience(epochs=epochs).ended(torch.tensor([curve], dtype=torch.float64))
+    found = ended(Patience(epochs=epochs), [curve])
     assert found.tolist() == [stops(curve, epochs)]
 
 
@@ -44,15 +51,15 @@ def test_with_a_margin_the_last_scores_bring_nothing(curve: list[float], epochs:
 
 
 def test_negative_scores_and_members_of_their_own() -> None:
-    ended = Patience(epochs=2).ended(torch.tensor([[-1.0, -2.0, -1.5, -1.9], [-1.0, -2.0, -3.0, -4.0]]))
-    assert ended.tolist() == [True, False]
+    found = ended(Patience(epochs=2), [[-1.0, -2.0, -1.5, -1.9], [-1.0, -2.0, -3.0, -4.0]])
+    assert found.tolist() == [True, False]
 
 
 def test_a_member_without_any_number_stops_too() -> None:
-    nothing = torch.full((1, 4), math.nan)
-    assert Patience(epochs=3).ended(nothing).tolist() == [True]
-    assert Patience(epochs=4).ended(nothing).tolist() == [False]
+    nothing = [[math.nan] * 4]
+    assert ended(Patience(epochs=3), nothing).tolist() == [True]
+    assert ended(Patience(epochs=4), nothing).tolist() == [False]
 
 
 def test_the_first_number_after_nan_is_the_best() -> None:
-    assert Patience(epochs=2).ended(torch.tensor([[math.nan, math.nan, math.nan, 5.0]])).tolist() == [False]
+    assert ended(Patience(epochs=2), [[math.nan, math.nan, math.nan, 5.0]]).tolist() == [False]

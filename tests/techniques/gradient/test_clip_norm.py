@@ -6,6 +6,7 @@ from torch import nn
 
 from wellposed.techniques import ClipNorm
 from wellposed.techniques.gradient.clip_norm import clip_by_norm_
+from wellposed.techniques.places import Moment
 
 SHAPES = {"0.weight": (4, 3), "0.bias": (4,), "1.weight": (2, 4, 3, 3)}
 
@@ -34,7 +35,7 @@ def test_equals_pytorch_for_each_member(limits: list[float]) -> None:
 
 def test_a_short_gradient_is_left_to_the_bit() -> None:
     found = gradients(torch.float32)
-    ClipNorm(limit=1.0).gradient_(found, {}, torch.tensor([1, 2, 3]))
+    ClipNorm(limit=1.0).gradient_(found, {}, torch.tensor([1, 2, 3]), Moment(1, 1, 1))
     for name, gradient in gradients(torch.float32).items():
         assert torch.equal(found[name][0], gradient[0])
         assert not torch.equal(found[name][2], gradient[2])

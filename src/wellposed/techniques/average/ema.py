@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from wellposed.checks import refusal
-from wellposed.techniques.places import AverageTechnique, Tensors
-from wellposed.techniques.technique import Strength, Technique, spread, strength
+from wellposed.techniques.places import AverageTechnique, Moment, Tensors
+from wellposed.techniques.technique import Strength, spread, strength
 
 
 def move_average_(mean: Tensors, tensors: Tensors, decay: Strength) -> None:
@@ -55,10 +54,9 @@ class EMA(AverageTechnique):
     decay: Strength = strength(0.999, valid=(0.0, 1.0), search=(0.9, 0.9999))
     warm_up: bool = True
 
-    def __post_init__(self) -> None:
-        Technique.__post_init__(self)
-        if not isinstance(self.warm_up, bool):
-            raise refusal("EMA.warm_up", "be true or false", self.warm_up)
+    def average_(self, mean: Tensors, tensors: Tensors, moment: Moment) -> None:
+        move_average_(mean, tensors, warm_decay(self.decay, moment.step) if self.warm_up else self.decay)
 
-    def average_(self, mean: Tensors, tensors: Tensors, step: int) -> None:
-        move_average_(mean, tensors, warm_decay(self.decay, step) if self.warm_up else self.decay)
+    @property
+    def refreshes(self) -> bool:
+        return False

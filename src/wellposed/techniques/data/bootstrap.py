@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from wellposed import random
-from wellposed.checks import refusal
+from wellposed.checks import check_number
 from wellposed.random import Key
 from wellposed.techniques.places import SampleTechnique
 from wellposed.techniques.technique import Technique
@@ -41,8 +41,7 @@ class Bootstrap(SampleTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 1:
-            raise refusal("Bootstrap.share", "be in (0, 1]", self.share)
+        check_number("Bootstrap.share", self.share, low=0, high=1, open="(")
 
     def rows(self, n: int, key: Key) -> Int64[Tensor, "K M"]:
         return draw_rows(n, self.share, key=key)

@@ -15,9 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import DataTechnique
-from wellposed.techniques.technique import Technique
 
 
 def find_quantiles(
@@ -88,11 +86,6 @@ class Robust(DataTechnique):
     """
 
     clip: bool = True
-
-    def __post_init__(self) -> None:
-        Technique.__post_init__(self)
-        if not isinstance(self.clip, bool):
-            raise refusal("Robust.clip", "be true or false", self.clip)
 
     def fit(self, x: Float[Tensor, "N *shape"], weight: Float[Tensor, " N"] | None) -> dict[str, Tensor]:
         median, scale = measure_spread(x, weight)

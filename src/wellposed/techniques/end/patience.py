@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from wellposed.checks import refusal
-from wellposed.techniques.places import EndTechnique
+from wellposed.checks import check_count, check_number
+from wellposed.techniques.places import Curves, EndTechnique
 from wellposed.techniques.technique import Technique
 
 
@@ -49,11 +49,8 @@ class Patience(EndTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
-            raise refusal("Patience.epochs", "be a positive whole number", self.epochs)
-        delta = self.min_delta
-        if isinstance(delta, bool) or not isinstance(delta, int | float) or not 0 <= delta < math.inf:
-            raise refusal("Patience.min_delta", "be in [0, inf)", delta)
+        check_count("Patience.epochs", self.epochs)
+        check_number("Patience.min_delta", self.min_delta, low=0)
 
-    def ended(self, scores: Float[Tensor, "K E"]) -> Bool[Tensor, " K"]:
-        return run_out_of_patience(scores, self.epochs, min_delta=self.min_delta)
+    def ended(self, curves: Curves) -> Bool[Tensor, " K"]:
+        return run_out_of_patience(curves.validation, self.epochs, min_delta=self.min_delta)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from wellposed.random import Key
-from wellposed.techniques.places import GradientTechnique, Tensors
+from wellposed.techniques.places import GradientTechnique, Moment, Tensors
 from wellposed.techniques.technique import Strength, spread, strength
 
 
@@ -45,5 +45,5 @@ class ClipNorm(GradientTechnique):
 
     limit: Strength = strength(1.0, valid=(0.0, float("inf")), search=(0.1, 10.0), log=True)
 
-    def gradient_(self, gradients: Tensors, parameters: Tensors, key: Key) -> None:
+    def gradient_(self, gradients: Tensors, parameters: Tensors, key: Key, moment: Moment) -> None:
         clip_by_norm_(gradients, self.limit)

@@ -10,15 +10,15 @@ Source: Ioffe & Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.0
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wellposed.checks import refusal
-from wellposed.techniques.places import LayerTechnique
+from wellposed.checks import check_number, refusal
+from wellposed.techniques.places import LayerTechnique, Where
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Strength, Technique, spread, strength
 
@@ -82,23 +82,24 @@ def normalize_by_statistics(
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm(LayerTechnique):
-    """Normalize each hidden unit over the batch, before its activation; images per channel.
+    """Normalize each hidden unit over the batch; images per channel.
 
     Needs at least two values a channel in each training batch.
 
     Args:
+        where: Before or after the activation.
         momentum: How much of the running mean and variance each batch replaces; 0 never moves them.
         eps: Added to the variance.
     """
 
-    where: ClassVar[Literal["before", "after"]] = "before"
+    axes: ClassVar[frozenset[int]] = frozenset({1, 3})
+    where: Where = "before"
     momentum: Strength = strength(0.1, valid=(0.0, 1.0), search=(0.01, 0.3), log=True)
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
-            raise refusal("BatchNorm.eps", "be a positive number", self.eps)
+        check_number("BatchNorm.eps", self.eps, low=0, open="(")
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:
         return StackedBatchNorm(self, shape)

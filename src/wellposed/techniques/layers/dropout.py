@@ -11,14 +11,14 @@ Source: Srivastava et al., Dropout, JMLR 15 (2014), 1929-1958, https://jmlr.org/
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from wellposed.random import Key, mask
-from wellposed.techniques.places import LayerTechnique
+from wellposed.techniques.places import LayerTechnique, Where
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Strength, strength
 
@@ -51,13 +51,15 @@ def _factor(rate: float, dtype: torch.dtype, device: torch.device) -> Float[Tens
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(LayerTechnique):
-    """Switch hidden units off at random during training, after their activation.
+    """Switch hidden units off at random during training.
 
     Args:
+        where: Before or after the activation.
         rate: Probability that a unit is off; 0 changes nothing.
     """
 
-    where: ClassVar[Literal["before", "after"]] = "after"
+    axes: ClassVar[frozenset[int]] = frozenset({1})
+    where: Where = "after"
     rate: Strength = strength(0.5, valid=(0.0, 0.99), search=(0.0, 0.7))
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:

@@ -8,18 +8,17 @@ Needs no batch, and does the same in training and afterwards.
 Source: Ba, Kiros & Hinton, Layer Normalization, 2016, https://arxiv.org/abs/1607.06450, section 3.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wellposed.checks import refusal
-from wellposed.techniques.places import LayerTechnique
+from wellposed.checks import check_number
+from wellposed.techniques.places import LayerTechnique, Where
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Technique
 
@@ -45,19 +44,20 @@ def normalize_over_features(
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(LayerTechnique):
-    """Normalize the hidden units of each sample, before their activation.
+    """Normalize the hidden units of each sample.
 
     Args:
+        where: Before or after the activation.
         eps: Added to the variance.
     """
 
-    where: ClassVar[Literal["before", "after"]] = "before"
+    axes: ClassVar[frozenset[int]] = frozenset({1, 3})
+    where: Where = "before"
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if isinstance(self.eps, bool) or not isinstance(self.eps, int | float) or not 0 < self.eps < math.inf:
-            raise refusal("LayerNorm.eps", "be a positive number", self.eps)
+        check_number("LayerNorm.eps", self.eps, low=0, open="(")
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:
         return StackedLayerNorm(self, shape)

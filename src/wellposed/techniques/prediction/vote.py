@@ -9,6 +9,7 @@ Source: Breiman, Bagging predictors, Machine Learning 24 (1996), 123-140, https:
 and 4 (both forms, and the inequality for the mean).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import PredictionTechnique
-from wellposed.techniques.technique import Technique
 
 TIE = 0.01
 """What all mean probabilities together weigh against one vote: they decide between classes of equal votes only."""
@@ -58,12 +57,10 @@ class Vote(PredictionTechnique):
 
     how: Literal["mean", "majority"] = "mean"
 
-    def __post_init__(self) -> None:
-        Technique.__post_init__(self)
-        if self.how not in ("mean", "majority"):
-            raise refusal("Vote.how", "be 'mean' or 'majority'", self.how)
+    def fit(self, outputs: Float[Tensor, "K N C"], y: Tensor) -> dict[str, Tensor]:
+        return {}
 
-    def predict(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "N C"]:
+    def predict(self, outputs: Float[Tensor, "K N C"], fitted: Mapping[str, Tensor]) -> Float[Tensor, "N C"]:
         if self.how == "mean":
             return outputs.mean(0)
         return share_votes(outputs) if outputs.shape[-1] > 1 else take_median(outputs)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
+from wellposed.checks import check_number
 from wellposed.random import Key
 from wellposed.techniques.places import WeightTechnique
 from wellposed.techniques.technique import Technique
@@ -60,13 +60,7 @@ class He(WeightTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if self.distribution not in ("normal", "uniform"):
-            raise refusal("He.distribution", "be 'normal' or 'uniform'", self.distribution)
-        if self.mode not in ("fan_in", "fan_out"):
-            raise refusal("He.mode", "be 'fan_in' or 'fan_out'", self.mode)
-        slope = self.negative_slope
-        if isinstance(slope, bool) or not isinstance(slope, int | float) or not math.isfinite(slope):
-            raise refusal("He.negative_slope", "be a finite number", slope)
+        check_number("He.negative_slope", self.negative_slope)
 
     def weights(self, shape: tuple[int, ...], key: Key, *, dtype: torch.dtype) -> Float[Tensor, "K *shape"]:
         return draw_he(

@@ -13,10 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.random import Key
 from wellposed.techniques.places import WeightTechnique
-from wellposed.techniques.technique import Technique
 from wellposed.techniques.weights.fans import count_fans
 from wellposed.techniques.weights.scaled import Distribution, draw_scaled
 
@@ -42,11 +40,6 @@ class Xavier(WeightTechnique):
     """
 
     distribution: Distribution = "normal"
-
-    def __post_init__(self) -> None:
-        Technique.__post_init__(self)
-        if self.distribution not in ("normal", "uniform"):
-            raise refusal("Xavier.distribution", "be 'normal' or 'uniform'", self.distribution)
 
     def weights(self, shape: tuple[int, ...], key: Key, *, dtype: torch.dtype) -> Float[Tensor, "K *shape"]:
         return draw_xavier(shape, key=key, distribution=self.distribution, dtype=dtype)
