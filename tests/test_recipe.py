@@ -184,8 +184,12 @@ class Sampling(SampleTechnique):
 
 @dataclass(frozen=True, kw_only=True)
 class Averaging(AverageTechnique):
-    def average_(self, mean: object, tensors: object, step: int) -> None:
+    def average_(self, mean: object, tensors: object, moment: object) -> None:
         return None
+
+    @property
+    def refreshes(self) -> bool:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ class Fit:
         """All that `result.json` holds, as plain values; NaN stands for what is not defined."""
         population = self.bag.population
         if self.interrupted:
-            population.settle(self.validation)
+            population.settle(self.rows, self.validation)
         record, name = population.record, "accuracy" if self.data.task == "classification" else "rmse"
         scores: dict[str, dict[str, float]] = {}
         members: dict[str, Tensor] = {}

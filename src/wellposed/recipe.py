@@ -17,15 +17,35 @@ from wellposed.nets.net import Net
 from wellposed.optimizers import OPTIMIZERS, Adam, Optimizer
 from wellposed.schedules import SCHEDULES, Constant, Schedule
 from wellposed.techniques import TECHNIQUES
-from wellposed.techniques.places import AverageTechnique, PredictionTechnique, SampleTechnique, WeightTechnique
+from wellposed.techniques.places import (
+    AverageTechnique,
+    PassTechnique,
+    PredictionTechnique,
+    SampleTechnique,
+    SnapshotTechnique,
+    WeightTechnique,
+)
 from wellposed.techniques.technique import Strength, Technique, strengths, structure
 from wellposed.toml import build, choose, encode, parse
 
 NETS: dict[str, type[Net]] = {"MLP": MLP, "CNN": CNN}
-SINGLE = (SampleTechnique, WeightTechnique, AverageTechnique, PredictionTechnique)
+SINGLE = (SampleTechnique, WeightTechnique, AverageTechnique, SnapshotTechnique, PassTechnique, PredictionTechnique)
 """Places in which two techniques would contradict each other."""
 
 T = TypeVar("T", bound=Technique)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ramp:
+    """A strength that follows a schedule over training.
+
+    Args:
+        strength: Its name as `Recipe.strengths` gives it, such as "Dropout.rate".
+        schedule: What the value written in the technique is multiplied with, step by step.
+    """
+
+    strength: str
+    schedule: Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +60,7 @@ class Recipe:
         batch_size: Rows of a step, at most: an epoch is split into batches whose sizes differ by one at most. "all" is
             the whole training set.
         techniques: In any order of places; within one place, the order written is the order run.
+        ramps: Strengths that follow a schedule over training.
     """
 
     net: Net = field(default_factory=MLP)
@@ -48,6 +69,7 @@ class Recipe:
     epochs: int = 100
     batch_size: int | Literal["all"] = 64
     techniques: tuple[Technique, ...] = ()
+    ramps: tuple[Ramp, ...] = ()
 
     def __post_init__(self) -> None:
         for name, kind in {"net": Net, "optimizer": Optimizer, "schedule": Schedule}.items():
@@ -64,6 +86,12 @@ class Recipe:
             if len(found := self.of(place)) > 1:
                 names = [type(t).__name__ for t in found]
                 raise refusal("Recipe.techniques", f"hold at most one {place.__name__}", names)
+        names = [name for name in self.strengths() if not name.startswith("optimizer.")]
+        for ramp in self.ramps:
+            if ramp.strength not in names:
+                raise refusal(
+                    "Ramp.strength", "name a strength of a technique", ramp.strength, nearest(ramp.strength, names)
+                )
 
     def of(self, kind: Callable[..., T]) -> tuple[T, ...]:  # an abstract class is no `type[T]` to the type checker
         """The techniques of one place, in the order written."""
@@ -72,7 +100,7 @@ class Recipe:
     def structure(self) -> tuple[object, ...]:
         """Everything but the strengths: recipes of equal structure train as one population."""
         parts = tuple(structure(t) for t in (self.net, self.optimizer, *self.techniques))
-        return (*parts, self.schedule, self.epochs, self.batch_size)
+        return (*parts, self.schedule, self.ramps, self.epochs, self.batch_size)
 
     def strengths(self) -> dict[str, Strength]:
         """Each strength by name, such as `Dropout.rate`; a second technique of a kind is `Dropout#2.rate`."""
@@ -92,6 +120,13 @@ class Recipe:
         optimizer = self.optimizer.bound(own.pop("optimizer"))
         return replace(self, optimizer=optimizer, techniques=tuple(named[name].bound(own[name]) for name in own))
 
+    def at(self, step: int, total: int) -> "Recipe":
+        """The recipe with ramped strengths as they are at a step, counted from 0, of so many."""
+        values = self.strengths()
+        return self.with_strengths(
+            {r.strength: values[r.strength] * r.schedule.factor(step, total) for r in self.ramps}
+        )
+
     def named(self) -> dict[str, Technique]:
         """The optimizer and each technique, by the name that its strengths carry."""
         named: dict[str, Technique] = {"optimizer": self.optimizer}
@@ -106,7 +141,10 @@ class Recipe:
         """The recipe as TOML; `from_toml` reads it back equal."""
         table: dict[str, Any] = {"epochs": self.epochs, "batch_size": self.batch_size}
         table |= {name: encode(getattr(self, name)) for name in ("net", "optimizer", "schedule")}
-        return tomli_w.dumps(table | {"technique": [encode(t) for t in self.techniques]})
+        table["technique"] = [encode(t) for t in self.techniques]
+        if self.ramps:
+            table["ramp"] = [{"strength": r.strength, "schedule": encode(r.schedule)} for r in self.ramps]
+        return tomli_w.dumps(table)
 
     @classmethod
     def from_toml(cls, text: str, *, file: str = "recipe.toml") -> "Recipe":
@@ -126,15 +164,19 @@ class Recipe:
             raise source.refuse(("technique",), "technique must be a list of tables, each headed [[technique]].")
         found = (choose(TECHNIQUES, t, source, ("technique", i)) for i, t in enumerate(listed))
         values["techniques"] = tuple(found)
+        ramps = table.pop("ramp", [])
+        if not isinstance(ramps, list) or not all(isinstance(ramp, dict) for ramp in ramps):
+            raise source.refuse(("ramp",), "ramp must be a list of tables, each headed [[ramp]].")
+        values["ramps"] = tuple(build(Ramp, r, source, ("ramp", i), SCHEDULES) for i, r in enumerate(ramps))
         unknown = [key for key in table if key not in ("epochs", "batch_size")]
         if unknown:
-            hint = nearest(unknown[0], ["epochs", "batch_size", "net", "optimizer", "schedule", "technique"])
+            hint = nearest(unknown[0], ["epochs", "batch_size", "net", "optimizer", "schedule", "technique", "ramp"])
             raise source.refuse((unknown[0],), f"A recipe has no key {unknown[0]!r}. {hint}".rstrip())
         plain = build(cls, table, source, (), {})
         try:
             return replace(plain, **values)
         except BadInput as error:
-            raise source.refuse(("technique", 0), str(error)) from None
+            raise source.refuse(("ramp" if str(error).startswith("Ramp") else "technique", 0), str(error)) from None
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":

@@ -1,16 +1,18 @@
 """All cases, by technique."""
 
-import cases_average
-import cases_batch
-import cases_data
-import cases_end
-import cases_gradient
-import cases_layers
-import cases_loss
-import cases_prediction
-import cases_update
-import cases_weights
-from case import Case
+from tests.contracts import (
+    cases_average,
+    cases_batch,
+    cases_data,
+    cases_end,
+    cases_gradient,
+    cases_layers,
+    cases_loss,
+    cases_prediction,
+    cases_update,
+    cases_weights,
+)
+from tests.contracts.case import Case
 
 from wellposed.techniques.technique import Technique
 

@@ -5,9 +5,9 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 import torch
-from case import Case
-from cases import CASES
-from stage import ACTS, Stage, act, untouched
+from tests.contracts.case import Case
+from tests.contracts.cases import CASES
+from tests.contracts.stage import ACTS, Stage, act, untouched
 from torch import Tensor
 
 from wellposed.errors import BadInput
@@ -119,7 +119,8 @@ def test_among_others_equals_alone(case: Case) -> None:
 def test_a_member_of_nan_leaves_the_others_as_they_are(case: Case) -> None:
     stage = Stage.build(K, torch.float32)
     strengths = differing(case.example, torch.float32)
-    sound, spoiled = act(case.example, strengths, stage, case.kind), act(case.example, strengths, stage.spoiled(1), case.kind)
+    sound = act(case.example, strengths, stage, case.kind)
+    spoiled = act(case.example, strengths, stage.spoiled(1), case.kind)
     for name, tensor in sound.items():
         for k in (0, 2):
             assert torch.equal(spoiled[name][k], tensor[k]), name

@@ -227,7 +227,7 @@ def test_leaving_the_training_early_and_settling_counts_what_was_reached(rows: R
     for progress in population.train(rows, validation):
         if progress.epoch > 3:
             break
-    population.settle(validation)
+    population.settle(rows, validation)
     assert len(population.usable()) == 2
     assert population.record.best_epoch.max() <= population.record.epochs
 

@@ -29,11 +29,15 @@ from wellposed.random import Key
 from wellposed.recipe import Recipe
 from wellposed.techniques import EMA, L1, L2, ClipNorm, InputNoise, LabelSmoothing, MaxNorm, WeightDecay
 from wellposed.techniques.places import (
+    Answers,
+    AnswerTechnique,
     AverageTechnique,
     Batch,
     BatchTechnique,
     GradientTechnique,
     LossTechnique,
+    Moment,
+    PointTechnique,
     Tensors,
     UpdateTechnique,
 )
@@ -119,8 +123,28 @@ class OnLoss(LossTechnique):
 class OnGradient(GradientTechnique):
     name: str
 
-    def gradient_(self, gradients: Tensors, parameters: Tensors, key: Key) -> None:
+    def gradient_(self, gradients: Tensors, parameters: Tensors, key: Key, moment: Moment) -> None:
         CALLS.append(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnAnswer(AnswerTechnique):
+    differentiates_inputs: ClassVar[bool] = False
+    name: str
+
+    def penalize(self, answers: Answers, key: Key) -> Tensor:
+        CALLS.append(self.name)
+        return torch.zeros(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPoint(PointTechnique):
+    needs_gradients: ClassVar[bool] = False
+    name: str
+
+    def point(self, parameters: Tensors, gradients: Tensors, key: Key) -> dict[str, Tensor]:
+        CALLS.append(self.name)
+        return {name: p.clone() for name, p in parameters.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +169,18 @@ class After(UpdateTechnique):
 class OnAverage(AverageTechnique):
     name: str
 
-    def average_(self, mean: Tensors, tensors: Tensors, step: int) -> None:
-        CALLS.append(f"{self.name} at {step}")
+    def average_(self, mean: Tensors, tensors: Tensors, moment: Moment) -> None:
+        CALLS.append(f"{self.name} at {moment.step}")
+
+    @property
+    def refreshes(self) -> bool:
+        return False
 
 
 WRITTEN = (
     OnBatch(name="a"), OnLoss(name="b"), OnGradient(name="c"), Before(name="d"), After(name="e"),
     OnBatch(name="A"), OnLoss(name="B"), OnGradient(name="C"), Before(name="D"), After(name="E"), OnAverage(name="f"),
+    OnAnswer(name="p"), OnPoint(name="x"), OnAnswer(name="P"), OnPoint(name="X"),
 )  # fmt: skip
 
 
@@ -165,15 +194,17 @@ def calls(techniques: tuple[Technique, ...]) -> str:
 
 
 def test_places_come_in_their_order_and_within_a_place_the_order_is_as_written() -> None:
-    assert calls(WRITTEN) == "a A b B c C d at 1.0 D at 1.0 e at 1.0 E at 1.0 f at 1"
-    assert calls(WRITTEN[::-1]) == "A a B b C c D at 1.0 d at 1.0 E at 1.0 e at 1.0 f at 1"
+    assert calls(WRITTEN) == "a A x X b B p P c C d at 1.0 D at 1.0 e at 1.0 E at 1.0 f at 1"
+    assert calls(WRITTEN[::-1]) == "A a X x B b P p C c D at 1.0 d at 1.0 E at 1.0 e at 1.0 f at 1"
 
 
 def test_the_places_of_a_recipe_are_told_apart() -> None:
     recipe = replace(ONE, techniques=(MaxNorm(), WeightDecay(), L2(), EMA(), ClipNorm(), L1(), InputNoise()))
     assert vars(Places.of(recipe)) == {
         "batch": (InputNoise(),),
+        "points": (),
         "loss": (L2(), L1()),
+        "answers": (),
         "gradient": (ClipNorm(),),
         "before": (WeightDecay(),),
         "optimizer": ONE.optimizer,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import pytest
 import torch
@@ -19,10 +20,12 @@ from wellposed.population import plan
 from wellposed.population.population import Population
 from wellposed.population.record import Failure
 from wellposed.population.train import epoch_of, order_of
-from wellposed.recipe import Recipe
-from wellposed.schedules import Cosine
+from wellposed.random import Key
+from wellposed.recipe import Ramp, Recipe
+from wellposed.schedules import Constant, Cosine, Steps
 from wellposed.techniques import L2, BatchNorm, Bootstrap, Dropout, He, Patience
-from wellposed.techniques.places import EndTechnique
+from wellposed.techniques.places import Curves, EndTechnique, PointTechnique, Tensors, UpdateTechnique
+from wellposed.techniques.technique import Strength, strength
 
 SMALL = Recipe(net=MLP(widths=(3,)), optimizer=SGD(learning_rate=0.01), epochs=2)
 
@@ -123,9 +126,11 @@ def test_the_schedule_reaches_the_optimizer() -> None:
 class At(EndTechnique):
     """All stop after two epochs."""
 
-    def ended(self, scores: Tensor) -> Tensor:
-        SEEN.append(tuple(scores.shape))
-        return torch.full((len(scores),), scores.shape[1] >= 2)
+    def ended(self, curves: Curves) -> Tensor:
+        SEEN.append(tuple(curves.validation.shape))
+        assert curves.train.shape[0] == len(curves.validation)
+        assert curves.seconds > 0
+        return torch.full((len(curves.validation),), curves.validation.shape[1] >= 2)
 
 
 SEEN: list[tuple[int, ...]] = []
@@ -161,7 +166,7 @@ def test_end_techniques_see_the_curves_and_end_training(rows: Rows, validation: 
 def test_without_validation_nobody_stops_early(rows: Rows) -> None:
     SEEN.clear()
     population = trained(build(recipe(epochs=3, techniques=(At(),)), members=2), rows)
-    assert SEEN == []
+    assert SEEN == [(2, 0)] * 3
     assert population.record.ended.tolist() == [3, 3]
 
 
@@ -201,7 +206,7 @@ def test_leaving_within_the_first_epoch_and_settling_gives_answers(rows: Rows, v
         next(training)
         training.close()
         assert population.record.epochs == 0
-        population.settle(held)
+        population.settle(rows, held)
         assert population.usable().tolist() == [0, 1]
         assert population.outputs_of(validation).shape == (2, 60, 3)
 
@@ -282,3 +287,68 @@ def test_a_failure_in_one_workers_members_is_named_and_no_other_notices(
     assert found[0].record.failures.keys() == {3}
     for name, tensor in found[0].record.best.items():
         torch.testing.assert_close(tensor[:3], found[1].record.best[name][:3], rtol=1e-9, atol=1e-9)
+
+
+PACE: list[float] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paced(UpdateTechnique):
+    """Writes down the strength of each step."""
+
+    when: ClassVar[Literal["before", "after"]] = "after"
+    amount: Strength = strength(2.0, valid=(0.0, 9.0), search=(0.0, 9.0))
+
+    def update_(self, parameters: Tensors, learning_rate: Strength) -> None:
+        PACE.append(float(torch.as_tensor(self.amount).max()))
+
+
+def test_strengths_follow_their_ramps(rows: Rows) -> None:
+    PACE.clear()
+    ramps = (Ramp(strength="Paced.amount", schedule=Steps(every=0.5, by=0.1)),)
+    chosen = replace(recipe(epochs=2, techniques=(He(), Paced())), ramps=ramps)
+    trained(build(chosen, members=2), rows)
+    assert pytest.approx([2.0] * 10 + [0.2] * 10) == PACE
+
+
+def test_strengths_inside_the_network_follow_theirs(rows: Rows) -> None:
+    """A dropout that a ramp switches off at once trains as none; one whose ramp is constant as without a ramp."""
+    dropping, still = (He(), Dropout(rate=0.5)), (He(), Dropout(rate=0.0))
+    for schedule, same in ((Steps(every=(0.001,), by=0.0), still), (Constant(), dropping)):
+        ramps = (Ramp(strength="Dropout.rate", schedule=schedule),)
+        ramped = trained(build(replace(recipe(epochs=2, techniques=dropping), ramps=ramps), members=2), rows)
+        assert_same(ramped.record.best, trained(build(recipe(epochs=2, techniques=same), members=2), rows).record.best)
+
+
+def test_a_weight_is_moved_by_the_gradient_elsewhere(rows: Rows) -> None:
+    """The steepest nearby point of a linear network, by PyTorch alone: SAM's step with plain gradient descent."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Uphill(PointTechnique):
+        needs_gradients: ClassVar[bool] = True
+
+        def point(self, parameters: Tensors, gradients: Tensors, key: Key) -> dict[str, Tensor]:
+            return {name: p + 0.1 * gradients[name] for name, p in parameters.items()}
+
+    linear = Recipe(
+        net=MLP(widths=()), optimizer=SGD(learning_rate=0.5), epochs=1, batch_size="all", techniques=(Uphill(),)
+    )
+    for members in (1, 3):
+        population = Population(linear, inputs=Inputs((6,)), outputs=3, members=members, dtype=torch.float64)
+        start = {name: p.clone() for name, p in population.state.parameters.items()}
+        trained(population, rows)
+        for k in range(members):
+            w, b = (start[name][k].clone().requires_grad_() for name in ("0.weight", "0.bias"))
+
+            def slopes(w: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+                loss = torch.nn.functional.cross_entropy(rows.x @ w.T + b, rows.y)
+                return torch.autograd.grad(loss, (w, b))
+
+            first = slopes(w, b)
+            second = slopes(
+                *(p.detach().add(g, alpha=0.1).requires_grad_() for p, g in zip((w, b), first, strict=True))
+            )
+            for name, p, g in zip(("0.weight", "0.bias"), (w, b), second, strict=True):
+                torch.testing.assert_close(
+                    population.record.best[name][k], p.detach() - 0.5 * g, rtol=1e-10, atol=1e-12
+                )

@@ -15,7 +15,7 @@ from wellposed.recipe import Recipe
 from wellposed.techniques import Dropout, He
 from wellposed.techniques.places import AverageTechnique, LayerTechnique, WeightTechnique
 from wellposed.techniques.stacked import StackedModule
-from wellposed.techniques.technique import Strength, stack_values
+from wellposed.techniques.technique import Strength, stack_values, strengths
 
 Factory = Callable[[], nn.Module]
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -150,16 +150,30 @@ def _buffers(
     blueprint: Blueprint, stacked: dict[str, Strength], k: int, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
     """The template's buffers for each member, and beside them the strengths of layers in which members differ."""
-    template = blueprint.template
-    buffers = {name: _repeated(buffer, k, dtype, device) for name, buffer in template.named_buffers()}
-    names = {id(technique): name for name, technique in blueprint.recipe.named().items()}
-    for path, module in template.named_modules():
-        made_by = names.get(id(module.technique)) if isinstance(module, StackedModule) else None
-        for name, value in stacked.items():
-            owner, _, field = name.rpartition(".")
-            if owner == made_by and isinstance(value, Tensor):
-                buffers[f"{path}.{field}".lstrip(".")] = value
+    buffers = {name: _repeated(buffer, k, dtype, device) for name, buffer in blueprint.template.named_buffers()}
+    for path, strength in _strengths_by_path(blueprint):
+        value = stacked[strength]
+        if isinstance(value, Tensor):
+            buffers[path] = value
     return buffers
+
+
+def strengths_in(blueprint: Blueprint) -> dict[str, tuple[str, ...]]:
+    """Where in the network each strength lives that follows a schedule: names of tensors by name of strength."""
+    ramped = {ramp.strength for ramp in blueprint.recipe.ramps}
+    found = [(strength, path) for path, strength in _strengths_by_path(blueprint) if strength in ramped]
+    return {strength: tuple(path for own, path in found if own == strength) for strength, _ in found}
+
+
+def _strengths_by_path(blueprint: Blueprint) -> list[tuple[str, str]]:
+    """The name of a tensor that a layer asks for, and of the recipe's strength behind it."""
+    names = {id(technique): name for name, technique in blueprint.recipe.named().items()}
+    return [
+        (f"{path}.{field}".lstrip("."), f"{names[id(module.technique)]}.{field}")
+        for path, module in blueprint.template.named_modules()
+        if isinstance(module, StackedModule) and module.technique is not None and id(module.technique) in names
+        for field in strengths(module.technique)
+    ]
 
 
 def _repeated(tensor: Tensor, k: int, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -4,21 +4,25 @@ import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import nn
 
 from wellposed.nets.stacking import Forward, stack_forward
+from wellposed.techniques.stacked import StackedModule
 
 T = TypeVar("T")
+Mode: TypeAlias = Literal["train", "answer", "measure", "draw"]
+"""How the network is run: to learn; to answer; to measure the norms' statistics, its norms as in training; to answer
+with layers that draw as in training."""
 
 
 class Crew:
     """Threads whose number of threads inside an operation is their own: the caller's setting stays as it was.
 
-    The network's stacked form is made once for each worker, in training and in answering mode, because a module that
-    is called through `functional_call` cannot serve two threads at once.
+    The network's stacked form is made once for each worker and mode, because a module that is called through
+    `functional_call` cannot serve two threads at once.
 
     Attributes:
         stride: Steps between two looks at the clock; it follows the pace that was seen.
@@ -29,8 +33,8 @@ class Crew:
         self._size = size
         self._restored = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="wellposed")
-        self._training = [stack_forward(copy.deepcopy(template).train()) for _ in range(size)]
-        self._answering = [stack_forward(copy.deepcopy(template).eval()) for _ in range(size)]
+        self._template = template
+        self._forwards: dict[Mode, list[Forward]] = {}
 
     def __enter__(self) -> "Crew":
         return self
@@ -40,12 +44,14 @@ class Crew:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, work: Callable[[Forward, int], T], *, shares: int, threads: int, training: bool) -> list[T]:
+    def run(self, work: Callable[[Forward, int], T], *, shares: int, threads: int, mode: Mode) -> list[T]:
         """Do `work(forward, i)` for `i` in `range(shares)`, side by side, and return the results in order.
 
         A failure in one share is raised after all have ended.
         """
-        forwards = self._training if training else self._answering
+        if mode not in self._forwards:
+            self._forwards[mode] = [stack_forward(in_mode(self._template, mode)) for _ in range(self._size)]
+        forwards = self._forwards[mode]
 
         def share(i: int) -> T:
             torch.set_num_threads(threads)
@@ -61,3 +67,26 @@ class Crew:
         if errors:
             raise errors[0]
         return [future.result() for future in futures]
+
+
+def in_mode(template: nn.Module, mode: Mode) -> nn.Module:
+    """A copy of the network whose layers are in training or answering mode as asked."""
+    network = copy.deepcopy(template).train(mode == "train")
+    for module in network.modules():
+        if (mode == "measure" and is_norm_with_statistics(module)) or (mode == "draw" and draws(module)):
+            module.train()
+        if mode == "measure" and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0  # as this package's layers are told
+    return network
+
+
+def is_norm_with_statistics(module: nn.Module) -> bool:
+    """Whether a layer keeps running statistics, whose pace is its momentum."""
+    if isinstance(module, StackedModule):
+        return "momentum" in module.tensor_names()
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)
+
+
+def draws(module: nn.Module) -> bool:
+    """Whether a layer draws at random in training."""
+    return isinstance(module, StackedModule) and "key" in module._buffers

@@ -28,6 +28,23 @@ def outputs(
         return torch.cat([forward(tensors, *network_inputs(b)) for b in batches(rows, k, at_once)], dim=1)
 
 
+def row_gradients(
+    forward: Forward,
+    parameters: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    rows: Rows,
+    criterion: Criterion,
+) -> Float[Tensor, "K B P"]:
+    """The gradient of each row's loss for each member, all parameters in one axis."""
+    leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+    k, found = len(next(iter(leaves.values()))), list[Tensor]()
+    for batch in batches(rows, k, 1):
+        loss = criterion(forward({**leaves, **buffers}, *network_inputs(batch)), batch).sum()
+        each = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        found.append(torch.cat([gradient.flatten(1) for gradient in each], dim=1))
+    return torch.stack(found, dim=1)
+
+
 def losses(
     forward: Forward, tensors: Mapping[str, Tensor], rows: Rows, criterion: Criterion, *, k: int, at_once: int
 ) -> Float[Tensor, " K"]:

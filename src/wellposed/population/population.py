@@ -14,16 +14,26 @@ from wellposed.inputs.dataset import Rows, Task
 from wellposed.nets.net import Inputs
 from wellposed.nets.stacking import Forward
 from wellposed.population import evaluate, plan
-from wellposed.population.build import Blueprint, Factory, build_template, initial_state
-from wellposed.population.crew import Crew
+from wellposed.population.build import Blueprint, Factory, build_template, initial_state, strengths_in
+from wellposed.population.crew import Crew, Mode
 from wellposed.population.record import Record
+from wellposed.population.score import close_epoch, score
+from wellposed.population.start import facts_of, start_
 from wellposed.population.state import State, take
 from wellposed.population.step import CRITERIA
-from wellposed.population.train import Anchor, Training, close_epoch, drawing_places, score, train_epoch
+from wellposed.population.train import Anchor, Training, drawing_places, train_epoch
 from wellposed.random import make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques import Vote
-from wellposed.techniques.places import BatchTechnique, PredictionTechnique, SampleTechnique
+from wellposed.techniques.places import (
+    BatchTechnique,
+    GrowthTechnique,
+    OutputTechnique,
+    PassTechnique,
+    PredictionTechnique,
+    SampleTechnique,
+    SnapshotTechnique,
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,9 @@ class Population:
         self.seeds = member_seeds(seed, len(each)).to(self.device)
         self.state: State = initial_state(self.blueprint, each, self.seeds, dtype=dtype, device=self.device)
         self.strengths_digest = _digest(each)
-        self.record = Record.empty(self.state.answering(), len(each), self.device)
+        slots = next((t.slots for t in self.recipe.of(SnapshotTechnique)), 1)
+        self.record = Record.empty(self.state.answering(), len(each), self.device, slots=slots)
+        self.corrections: list[dict[str, Tensor]] = []
 
     def __len__(self) -> int:
         return len(self.record.ended)
@@ -119,35 +131,88 @@ class Population:
             validation: Rows for early stopping and for choosing each member's best weights; without them the last
                 weights count and no member stops early.
         """
-        rows, began = self._moved(rows), time.monotonic()
+        rows, began = self._grown(rows), time.monotonic() - self.record.seconds
         held = None if validation is None else self._moved(validation)
+        if self.state.step == 0:
+            start_(self.blueprint, self.state, rows)
         owners = self.state.bound(self.recipe).of(SampleTechnique)
         if owners and self.state.owned is None:
             owned = owners[0].rows(len(rows), make_key(self.state.seeds, step=0, place="rows"))
             self.state = replace(self.state, owned=owned)
         with plan.kept_pages(), self._crew() as crew:
-            training, anchor = self._training(), Anchor()
+            training, anchor = self._training(rows), Anchor()
             while self.record.epochs < self.recipe.epochs and len(self.state):
                 for state, share in train_epoch(crew, training, self.state, self.record, rows, anchor):
                     self.state = state
+                    self.record.seconds = time.monotonic() - began
                     if share < 1:
-                        yield self._progress(share, began)
+                        yield self._progress(share)
                 self.state = close_epoch(crew, training, self.state, self.record, rows, held)
-                yield self._progress(0.0, began)
+                yield self._progress(0.0)
+        if held is not None:
+            self.correct(held)
 
-    def settle(self, validation: Rows | None = None) -> None:
-        """Count what was reached since the last evaluation, after training was left between two of them."""
+    def settle(self, rows: Rows, validation: Rows | None = None) -> None:
+        """Count what was reached since the last evaluation, after training was left between two of them.
+
+        Args:
+            rows: The training rows.
+            validation: As training had them.
+        """
         if len(self.state) and self.state.step:
-            held = None if validation is None else self._moved(validation)
+            held, rows = None if validation is None else self._moved(validation), self._grown(rows)
             with self._crew() as crew:
-                score(crew, self._training(), self.state, self.record, held)
+                score(crew, self._training(rows), self.state, self.record, rows, held)
+            if held is not None:
+                self.correct(held)
+
+    def correct(self, validation: Rows) -> None:
+        """Fit what corrects and joins the members' answers, such as temperatures or shares of members, after training.
+
+        Args:
+            validation: Rows that no member was trained on.
+        """
+        self.corrections = []
+        if not len(self.usable()) or (not self.recipe.of(OutputTechnique) and isinstance(self._joining(), Vote)):
+            return
+        outputs, y = self.raw_outputs(validation), self._moved(validation).y
+        for technique in self.recipe.of(OutputTechnique):
+            self.corrections.append(technique.fit(outputs, y))
+            outputs = technique.output(outputs, self.corrections[-1])
+        self.corrections.append(self._joining().fit(self._answers(outputs), y))
 
     def outputs_of(self, rows: Rows) -> Float[Tensor, "K N C"]:
-        """What each usable member's network says of each row: logits, or scaled numbers."""
+        """What each usable member says of each row: logits, or scaled numbers; corrected where the recipe says so.
+
+        Snapshots of one member are members of their own here, and so is each draw of Monte-Carlo dropout.
+        """
+        outputs = self.raw_outputs(rows)
+        for technique, fitted in zip(self.recipe.of(OutputTechnique), self.corrections, strict=False):
+            outputs = technique.output(outputs, fitted)
+        return outputs
+
+    def raw_outputs(self, rows: Rows) -> Float[Tensor, "K N C"]:
+        """The same without correction."""
+        passes = self.recipe.of(PassTechnique)
+        if not passes:
+            return self._run(rows, "answer", {})
+        keys = {name: self.seeds_of_usable() for name in drawing_places(self.blueprint.template, self.recipe)}
+        drawn = [
+            {name: make_key(seeds, step=i, place=f"answer.{name}") for name, seeds in keys.items()}
+            for i in range(passes[0].draws)
+        ]
+        return torch.cat([self._run(rows, "draw", key) for key in drawn])
+
+    def seeds_of_usable(self) -> Int64[Tensor, " L"]:
+        """The seeds of the usable members; those of a member's snapshots are its own."""
+        return self.seeds[self.usable() % len(self)]
+
+    def _run(self, rows: Rows, mode: Mode, keys: Mapping[str, Tensor]) -> Float[Tensor, "K N C"]:
+        """The outputs of the usable members' networks in a mode; `keys` hold one a usable member."""
         ids = self.usable()
         if not len(ids):
             raise refusal("A population that answers", "have a member whose training did not fail", "none")
-        rows, tensors, training = self._moved(rows), take(self.record.best, ids), self._training()
+        rows, tensors, training = self._moved(rows), take(self.record.best, ids) | dict(keys), self._training()
         ranges = training.ranges(len(ids), 256)
         k = max(r.stop - r.start for r in ranges)
         at_once = plan.evaluated_rows(training.work, members=k)
@@ -158,7 +223,7 @@ class Population:
 
         threads = training.threads_each(len(ids), 256, len(ranges))
         with plan.kept_pages(), self._crew() as crew:
-            return torch.cat(crew.run(answer, shares=len(ranges), threads=threads, training=False))
+            return torch.cat(crew.run(answer, shares=len(ranges), threads=threads, mode=mode))
 
     def predict(self, rows: Rows) -> Float[Tensor, "N C"]:
         """The population's one answer for each row: class probabilities, or scaled numbers."""
@@ -166,8 +231,16 @@ class Population:
 
     def vote(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "N C"]:
         """One answer for each row from what the members say of it."""
-        vote = next(iter(self.recipe.of(PredictionTechnique)), Vote())
-        return vote.predict(outputs.softmax(-1) if self.task == "classification" else outputs)
+        fitted = self.corrections[-1] if self.corrections else {}
+        return self._joining().predict(self._answers(outputs), fitted)
+
+    def _joining(self) -> PredictionTechnique:
+        """How many answers become one."""
+        return next(iter(self.recipe.of(PredictionTechnique)), Vote())
+
+    def _answers(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "K N C"]:
+        """Outputs as probabilities, or as numbers."""
+        return outputs.softmax(-1) if self.task == "classification" else outputs
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
         """Take trained weights, `K ...` by name, as `record.best` holds them; training is then over.
@@ -175,11 +248,13 @@ class Population:
         Raises:
             BadInput: A tensor is missing, is not known, or has another shape.
         """
-        for name in sorted({*weights, *self.record.best}):
+        expected = self.state.answering()
+        for name in sorted({*weights, *expected}):
             got = tuple(weights[name].shape) if name in weights else None
-            must = tuple(self.record.best[name].shape) if name in self.record.best else None
+            must = tuple(expected[name].shape) if name in expected else None
             if got != must:
                 raise refusal(f"The tensor {name!r} of the weights", f"have the shape {must}", got)
+        self.record = Record.empty(expected, len(self), self.device)  # former snapshots are members of their own
         for name, tensor in self.record.best.items():
             tensor.copy_(weights[name])
         self.record.best_epoch[:] = 1
@@ -197,7 +272,13 @@ class Population:
     def _moved(self, rows: Rows) -> Rows:
         return rows.to(self.device, self.dtype)
 
-    def _training(self) -> Training:
+    def _grown(self, rows: Rows) -> Rows:
+        """The training rows, with those that the recipe adds to them."""
+        for technique in self.recipe.of(GrowthTechnique):
+            rows = technique.grow(rows)
+        return self._moved(rows)
+
+    def _training(self, rows: Rows | None = None) -> Training:
         one_hot = self.task == "classification" and bool(self.recipe.of(BatchTechnique))
         return Training(
             recipe=self.recipe,
@@ -207,15 +288,17 @@ class Population:
             work=plan.measure(self.blueprint.template, self.inputs),
             threads=torch.get_num_threads() if self.device.type == "cpu" else 1,
             drawing=drawing_places(self.blueprint.template, self.recipe),
+            facts=None if rows is None or not self.recipe.of(BatchTechnique) else facts_of(rows),
+            ramped=strengths_in(self.blueprint),
         )
 
-    def _progress(self, share: float, began: float) -> Progress:
+    def _progress(self, share: float) -> Progress:
         return Progress(
             epoch=self.record.epochs + share,
             epochs=self.recipe.epochs,
             living=len(self.state),
             best_score=float(self.record.best_score.min()),
-            seconds=time.monotonic() - began,
+            seconds=self.record.seconds,
         )
 
 

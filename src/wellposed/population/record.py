@@ -27,11 +27,13 @@ class Record:
     Attributes:
         train_loss: For each epoch, `K` mean losses over its steps; NaN for a member that no longer lived.
         validation_loss: For each evaluation, `K` losses on the validation rows; NaN likewise.
-        best: `K ...` parameters and buffers of each member's best evaluation, by name.
+        best: `K ...` parameters and buffers of each member's best evaluation, by name; where snapshots are kept, those
+            of all members at one moment, then those at the next, `S K` in all.
         best_score: `K` validation losses that belong to them; infinite before the first evaluation.
-        best_epoch: `K` epochs that belong to them, counted from 1; 0 before the first.
+        best_epoch: The epochs of the kept weights, counted from 1; 0 before the first.
         ended: `K` epochs after which each member was through; 0 for those still living.
         failures: By member.
+        seconds: Spent in training.
     """
 
     train_loss: list[Float[Tensor, " K"]]
@@ -41,16 +43,17 @@ class Record:
     best_epoch: Tensor
     ended: Tensor
     failures: dict[int, Failure] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @classmethod
-    def empty(cls, start: dict[str, Tensor], k: int, device: torch.device) -> "Record":
+    def empty(cls, start: dict[str, Tensor], k: int, device: torch.device, *, slots: int = 1) -> "Record":
         """Before the first epoch: the best weights so far are those of step 0."""
         return cls(
             train_loss=[],
             validation_loss=[],
-            best={name: tensor.clone() for name, tensor in start.items()},
+            best={name: tensor.repeat(slots, *[1] * (tensor.dim() - 1)) for name, tensor in start.items()},
             best_score=torch.full((k,), torch.inf, dtype=torch.float64, device=device),
-            best_epoch=torch.zeros(k, dtype=torch.int64, device=device),
+            best_epoch=torch.zeros(slots * k, dtype=torch.int64, device=device),
             ended=torch.zeros(k, dtype=torch.int64, device=device),
         )
 

@@ -44,7 +44,7 @@ def save_training(population: Population, folder: Path) -> None:
     file = next(name for name in names if not (folder / name).exists())
     write_tensors(folder / file, {name: t.cpu() for name, t in tensors.items()})
     failures = {str(k): asdict(failure) for k, failure in record.failures.items()}
-    manifest = {**identity(population), "step": state.step, "failures": failures}
+    manifest = {**identity(population), "step": state.step, "failures": failures, "seconds": record.seconds}
     write_json(folder / "training.json", manifest | {"file": file, "sha256": sha256(folder / file)})
     for old in folder.glob("training-*.safetensors"):
         if old.name != file:
@@ -91,6 +91,7 @@ def resume_training(population: Population, folder: Path) -> None:
         tensors[name] for name in ("best_score", "best_epoch", "ended")
     )
     record.best = best
+    record.seconds = float(manifest.get("seconds", 0.0))
     record.failures = {int(k): Failure(**failure) for k, failure in manifest["failures"].items()}
     for name, rows in curves(population).items():
         rows[:] = list(tensors[name]) if name in tensors else []

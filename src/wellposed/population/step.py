@@ -13,14 +13,19 @@ from wellposed.inputs.dataset import Rows, Task
 from wellposed.nets.stacking import Forward
 from wellposed.optimizers import Optimizer
 from wellposed.population.state import State
-from wellposed.random import Key
+from wellposed.random import Key, make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques.places import (
+    Answers,
+    AnswerTechnique,
     AverageTechnique,
     Batch,
     BatchTechnique,
+    Facts,
     GradientTechnique,
     LossTechnique,
+    Moment,
+    PointTechnique,
     UpdateTechnique,
 )
 
@@ -32,7 +37,9 @@ class Places:
     """The techniques that act in a step, with the members' strengths bound, each place in the order written."""
 
     batch: tuple[BatchTechnique, ...]
+    points: tuple[PointTechnique, ...]
     loss: tuple[LossTechnique, ...]
+    answers: tuple[AnswerTechnique, ...]
     gradient: tuple[GradientTechnique, ...]
     before: tuple[UpdateTechnique, ...]
     optimizer: Optimizer
@@ -45,7 +52,9 @@ class Places:
         updates = recipe.of(UpdateTechnique)
         return cls(
             batch=recipe.of(BatchTechnique),
+            points=recipe.of(PointTechnique),
             loss=recipe.of(LossTechnique),
+            answers=recipe.of(AnswerTechnique),
             gradient=recipe.of(GradientTechnique),
             before=tuple(u for u in updates if u.when == "before"),
             optimizer=recipe.optimizer,
@@ -64,7 +73,8 @@ class Shard:
         leaves: The parameters as autograd sees them, in the memory of `state`; of one member, without the axis `K`.
         forward: The network over stacked tensors.
         criterion: Loss of each member.
-        one_hot: Number of classes, where the recipe changes batches and so needs targets as probabilities; else 0.
+        classes: How many, where the recipe changes batches and so needs targets as probabilities; else 0.
+        facts: About the training data, for techniques of the batch.
     """
 
     state: State
@@ -72,11 +82,12 @@ class Shard:
     leaves: dict[str, Tensor]
     forward: Forward
     criterion: Criterion
-    one_hot: int
+    classes: int
+    facts: Facts | None
 
 
 def update_(
-    shard: Shard, rows: Rows, index: Int64[Tensor, "K B"], keys: Mapping[str, Key], *, step: int, factor: float
+    shard: Shard, rows: Rows, index: Int64[Tensor, "K B"], keys: Mapping[str, Key], *, moment: Moment, factor: float
 ) -> Float[Tensor, " K"]:
     """Train every member on its batch, in place, and return the losses before the update.
 
@@ -85,50 +96,91 @@ def update_(
         rows: The training rows.
         index: Which rows each member sees.
         keys: For each place that draws at random.
-        step: Counts updates from 1.
+        moment: Where training stands.
         factor: What the schedule makes of the learning rate at this step.
     """
     places, parameters = shard.places, shard.state.parameters
-    tensors = {**shard.leaves, **shard.state.buffers, **keys}
 
-    batch = gather(rows, index, shard.one_hot)
+    batch = gather(rows, index, shard.classes, shard.facts)
     for number, augmentation in enumerate(places.batch):
         batch = augmentation.batch(batch, keys[f"batch.{number}"])
 
-    loss = shard.criterion(shard.forward(tensors, *network_inputs(batch)), batch)
-    objective = loss
-    for term in places.loss:
-        objective = objective + term.penalty(
-            {name: leaf.view_as(parameters[name]) for name, leaf in shard.leaves.items()}
-        )
-
-    found = torch.autograd.grad(objective.sum(), list(shard.leaves.values()), materialize_grads=True)
-    if len(shard.state) == 1:
-        found = tuple(g.unsqueeze(0) for g in found)
-    gradients = dict(zip(shard.leaves, apart(found) if places.gradient else found, strict=True))
+    weights, buffers, losses = shard.leaves, shard.state.buffers, list[Tensor]()
+    for number, elsewhere in enumerate(places.points):
+        slopes: dict[str, Tensor] = {}
+        if elsewhere.needs_gradients:
+            loss, slopes = differentiate(shard, weights, buffers, batch, keys)
+            losses.append(loss)
+            buffers = cloned(buffers)  # running statistics see each batch once
+        with torch.no_grad():
+            moved = elsewhere.point(by_member(weights, parameters), slopes, keys[f"point.{number}"])
+        weights = {name: moved[name].view_as(leaf).requires_grad_() for name, leaf in weights.items()}
+    loss, gradients = differentiate(shard, weights, buffers, batch, keys)
 
     with torch.no_grad():
         for number, change in enumerate(places.gradient):
-            change.gradient_(gradients, parameters, keys[f"gradient.{number}"])
+            change.gradient_(gradients, parameters, keys[f"gradient.{number}"], moment)
 
         rate = places.optimizer.learning_rate * factor
         for before in places.before:
             before.update_(parameters, rate)
-        places.optimizer.step_(parameters, gradients, shard.state.slots, step=step, learning_rate=rate)
+        places.optimizer.step_(parameters, gradients, shard.state.slots, step=moment.step, learning_rate=rate)
         for after in places.after:
             after.update_(parameters, rate)
 
         for average in places.average:
             moving = {**parameters, **shard.state.buffers}
-            average.average_(shard.state.means, {name: moving[name] for name in shard.state.means}, step)
-    return loss.detach()
+            average.average_(shard.state.means, {name: moving[name] for name in shard.state.means}, moment)
+    return (*losses, loss)[0]
+
+
+def differentiate(
+    shard: Shard, weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch, keys: Mapping[str, Key]
+) -> tuple[Float[Tensor, " K"], dict[str, Tensor]]:
+    """Each member's loss at these weights, and the gradients of all that it pays, `K ...` by name."""
+    places, parameters = shard.places, shard.state.parameters
+    if any(term.differentiates_inputs for term in places.answers):
+        batch = batch._replace(x=batch.x.detach().requires_grad_())
+    outputs = shard.forward({**weights, **buffers, **keys}, *network_inputs(batch))
+    loss = shard.criterion(outputs, batch)
+
+    objective = loss
+    for term in places.loss:
+        objective = objective + term.penalty(by_member(weights, parameters))
+
+    def again(draws: int) -> Tensor:
+        other = {name: make_key(key, step=draws, place="again") for name, key in keys.items()}
+        return shard.forward({**weights, **cloned(buffers), **other}, *network_inputs(batch))
+
+    for number, demand in enumerate(places.answers):
+        answers = Answers(outputs, batch, again)
+        objective = objective + demand.penalize(answers, keys[f"answer.{number}"])
+
+    found = torch.autograd.grad(objective.sum(), list(weights.values()), materialize_grads=True)
+    if len(shard.state) == 1:
+        found = tuple(g.unsqueeze(0) for g in found)
+    return loss.detach(), dict(zip(weights, apart(found) if places.gradient else found, strict=True))
+
+
+def by_member(weights: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves with the axis of members that those of one member lack."""
+    return {name: leaf.view_as(parameters[name]) for name, leaf in weights.items()}
+
+
+def cloned(buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Buffers that a second look at a batch may change without effect."""
+    return {name: buffer.clone() for name, buffer in buffers.items()}
 
 
 def places_of(recipe: Recipe) -> list[str]:
     """Names of the places in `update_` that draw at random, beside the layers' own."""
-    return [f"batch.{i}" for i in range(len(recipe.of(BatchTechnique)))] + [
-        f"gradient.{i}" for i in range(len(recipe.of(GradientTechnique)))
-    ]
+    drawing = {
+        "batch": BatchTechnique,
+        "answer": AnswerTechnique,
+        "gradient": GradientTechnique,
+        "point": PointTechnique,
+    }
+    return [f"{name}.{i}" for name, kind in drawing.items() for i in range(len(recipe.of(kind)))]
 
 
 def apart(gradients: Sequence[Tensor]) -> list[Tensor]:
@@ -146,16 +198,16 @@ def apart(gradients: Sequence[Tensor]) -> list[Tensor]:
     return own
 
 
-def gather(rows: Rows, index: Int64[Tensor, "K B"], one_hot: int) -> Batch:
-    """The rows at these positions; classes as probabilities if `one_hot` is their number, else as codes."""
+def gather(rows: Rows, index: Int64[Tensor, "K B"], classes: int, facts: Facts | None = None) -> Batch:
+    """The rows at these positions; class codes become probabilities if `classes` is their number, not 0."""
     k, b = index.shape
     flat = index.reshape(-1)
     x = rows.x.index_select(0, flat).view(k, b, *rows.x.shape[1:])
     codes = rows.codes.index_select(0, flat).view(k, b, -1) if rows.codes.shape[1] else rows.codes.new_empty(k, b, 0)
     y = rows.y.index_select(0, flat)
-    y = F.one_hot(y, one_hot).to(x.dtype).view(k, b, -1) if one_hot else y.view(k, b, *y.shape[1:])
+    y = F.one_hot(y, classes).to(x.dtype).view(k, b, -1) if classes and y.dim() == 1 else y.view(k, b, *y.shape[1:])
     weight = None if rows.weight is None else rows.weight.index_select(0, flat).view(k, b)
-    return Batch(x, codes, y, weight)
+    return Batch(x, codes, y, weight, facts)
 
 
 def network_inputs(batch: Batch) -> tuple[Tensor, ...]:

@@ -1,27 +1,27 @@
-"""Epochs: segments of steps by worker threads, a look at the members after each, and who leaves."""
+"""Epochs: segments of steps by worker threads, and a look at the members after each."""
 
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from wellposed.inputs.dataset import Rows
 from wellposed.nets.stacking import Forward, stack_forward
-from wellposed.population import evaluate, plan
+from wellposed.population import plan
 from wellposed.population.crew import Crew
-from wellposed.population.record import Failure, Record
+from wellposed.population.record import Record
 from wellposed.population.state import State
 from wellposed.population.step import Criterion, Places, Shard, gather, places_of, update_
 from wellposed.population.watch import name_failure
 from wellposed.random import make_key, permutation
 from wellposed.recipe import Recipe
-from wellposed.techniques.places import EndTechnique
+from wellposed.techniques.places import Facts, Moment
 from wellposed.techniques.stacked import StackedModule
 
 SEGMENT_SECONDS = 0.5
@@ -40,6 +40,8 @@ class Training:
         work: What a row costs.
         threads: Threads at most.
         drawing: Places that draw at random at each step: layers by the name of their key, and places of the step.
+        facts: About the training data, for techniques of the batch.
+        ramped: Where in the network each strength lives that follows a schedule: names of tensors by name of strength.
     """
 
     recipe: Recipe
@@ -49,6 +51,8 @@ class Training:
     work: plan.Work
     threads: int
     drawing: tuple[str, ...]
+    facts: Facts | None = None
+    ramped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def ranges(self, members: int, batch: int) -> list[slice]:
         """The members that each worker takes."""
@@ -116,19 +120,29 @@ def run_steps(
     training: Training, state: State, forward: Forward, rows: Rows, order: Tensor, epoch: Epoch, steps: range
 ) -> Float[Tensor, "S K"]:
     """Train some members, in place, through some steps of an epoch; their losses at each."""
-    places, schedule = Places.of(state.bound(training.recipe)), training.recipe.schedule
+    recipe = state.bound(training.recipe)
     one = len(state) == 1
     leaves = {name: (p[0] if one else p).detach().requires_grad_() for name, p in state.parameters.items()}
-    shard = Shard(state, places, leaves, forward, training.criterion, training.classes)
+    shard = Shard(state, Places.of(recipe), leaves, forward, training.criterion, training.classes, training.facts)
     keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing}
     losses = torch.empty(len(steps), len(state), dtype=state.loss_sum.dtype, device=order.device)
     for i, step in enumerate(steps):
         index = order[:, epoch.edges[step] : epoch.edges[step + 1]]
         now = epoch.number * epoch.steps + step
         drawn = {place: key[i] for place, key in keys.items()}
-        factor = schedule.factor(now, epoch.total)
-        losses[i] = update_(shard, rows, index, drawn, step=now + 1, factor=factor)
+        if recipe.ramps:
+            present = recipe.at(now, epoch.total)
+            shard = replace(shard, places=Places.of(present))
+            drawn |= strengths_inside(training, present, state)
+        moment = Moment(now + 1, epoch.steps, epoch.total)
+        losses[i] = update_(shard, rows, index, drawn, moment=moment, factor=recipe.schedule.factor(now, epoch.total))
     return losses
+
+
+def strengths_inside(training: Training, present: Recipe, state: State) -> dict[str, Tensor]:
+    """The present values of ramped strengths by the names that the network's layers know, one a member."""
+    values, like = present.strengths(), next(iter(state.parameters.values())).new_ones(len(state))
+    return {name: values[strength] * like for strength, names in training.ramped.items() for name in names}
 
 
 @dataclass(eq=False)
@@ -166,7 +180,7 @@ def train_epoch(
             before = members.copy() if anchored else None
             return before, run_steps(training, members, forward, rows, orders[i], epoch, steps)
 
-        done_by = crew.run(segment, shares=len(ranges), threads=threads, training=True)
+        done_by = crew.run(segment, shares=len(ranges), threads=threads, mode="train")
         if anchored:
             anchor.states, anchor.taken = [before for before, _ in done_by if before is not None], began
         losses = torch.cat([losses for _, losses in done_by], dim=1)
@@ -212,81 +226,3 @@ def _record_failures(
         drawn = {place: epoch.keys(member.seeds, place, range(last, last + 1))[0] for place in training.drawing}
         member = replace(member, buffers=member.buffers | drawn)
         record.failures[member_id] = name_failure(network, member, gather(rows, index, training.classes))
-
-
-def score(crew: Crew, training: Training, state: State, record: Record, validation: Rows | None) -> Tensor | None:
-    """Evaluate the living members and keep the weights of those that were never better; their validation losses.
-
-    Without validation rows the weights of all that have not failed are kept.
-    """
-    ranges = training.ranges(len(state), batch=256 if validation is None else min(len(validation), 256))
-    at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
-    if validation is None:
-        _record_spoilt(state, record)
-    failed = failed_among(state, record)
-
-    def look(forward: Forward, i: int) -> Float[Tensor, " K"] | None:
-        members = state.take(ranges[i])
-        if validation is None:
-            _keep(record, members, ~failed[ranges[i]])
-            return None
-        tensors, k = members.answering(), len(members)
-        found = evaluate.losses(forward, tensors, validation, training.criterion, k=k, at_once=at_once)
-        better = found < record.best_score[members.ids]
-        record.best_score[members.ids[better]] = found[better]
-        _keep(record, members, better)
-        return found
-
-    threads = training.threads_each(len(state), 256, len(ranges))
-    found = [
-        losses for losses in crew.run(look, shares=len(ranges), threads=threads, training=False) if losses is not None
-    ]
-    return torch.cat(found) if found else None
-
-
-def _record_spoilt(state: State, record: Record) -> None:
-    """Name the members that the last step has spoilt, which no loss has seen yet."""
-    finite = {name: torch.isfinite(p).flatten(1).all(1) for name, p in state.parameters.items()}
-    for k in (~torch.stack(list(finite.values())).all(0)).nonzero().flatten().tolist():
-        where = next(name for name, sound in finite.items() if not sound[k])
-        record.failures.setdefault(int(state.ids[k]), Failure(state.step, where))
-
-
-def failed_among(state: State, record: Record) -> Bool[Tensor, " K"]:
-    """Which of the living members have failed since the last look."""
-    return torch.tensor([int(i) in record.failures for i in state.ids], device=state.ids.device)
-
-
-def _keep(record: Record, state: State, chosen: Tensor) -> None:
-    """Make these members' weights their best. (Workers do this side by side, each for its own members.)"""
-    ids, tensors = state.ids[chosen], state.answering()
-    record.best_epoch[ids] = max(1, record.epochs)  # 1, too, when training was left within its first epoch
-    for name, best in record.best.items():
-        best[ids] = tensors[name][chosen]
-
-
-def close_epoch(
-    crew: Crew, training: Training, state: State, record: Record, rows: Rows, validation: Rows | None
-) -> State:
-    """Evaluate, record, and let those members leave that have stopped or failed."""
-    steps = epoch_of(training, state, rows).steps
-    record.add(record.train_loss, state.ids, state.loss_sum / steps)
-    found = score(crew, training, state, record, validation)
-    gone = torch.zeros(len(state), dtype=torch.bool, device=state.ids.device)
-    if found is not None and validation is not None:
-        record.add(record.validation_loss, state.ids, found)
-        for k in (~torch.isfinite(found)).nonzero().flatten().tolist():
-            if int(state.ids[k]) not in record.failures:
-                member = state.take(torch.tensor([k], device=state.ids.device))
-                network = copy.deepcopy(training.template).eval()
-                batch = next(evaluate.batches(validation, 1, 256))
-                record.failures[int(state.ids[k])] = name_failure(network, member, batch)
-        curves = torch.stack(record.validation_loss)[:, state.ids].T
-        for rule in training.recipe.of(EndTechnique):
-            gone |= rule.ended(curves)
-    gone |= failed_among(state, record)
-    if record.epochs == training.recipe.epochs:
-        gone[:] = True
-    record.ended[state.ids[gone]] = record.epochs
-    state = replace(state, loss_sum=torch.zeros_like(state.loss_sum))
-    return state.take((~gone).nonzero().flatten()) if gone.any() else state

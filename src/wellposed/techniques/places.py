@@ -346,4 +346,4 @@ class PredictionTechnique(Technique):
 
     @abstractmethod
     def predict(self, outputs: Float[Tensor, "K N C"], fitted: Mapping[str, Tensor]) -> Float[Tensor, "N C"]:
-        """Class probabilities, or numbers, of the population as a whole."""
+        """Class probabilities, or numbers, of the population as a whole; `fitted` is empty without validation rows."""
