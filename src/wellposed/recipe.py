@@ -11,9 +11,13 @@ import tomli_w
 
 from wellposed.checks import nearest, refusal
 from wellposed.errors import BadInput
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Net
+from wellposed.nets.recurrent import Recurrent
+from wellposed.nets.resnet import ResNet
+from wellposed.nets.transformer import Transformer
 from wellposed.optimizers import OPTIMIZERS, Adam, Optimizer
 from wellposed.schedules import SCHEDULES, Constant, Schedule
 from wellposed.techniques import TECHNIQUES
@@ -28,7 +32,14 @@ from wellposed.techniques.places import (
 from wellposed.techniques.technique import Strength, Technique, strengths, structure
 from wellposed.toml import build, choose, encode, parse
 
-NETS: dict[str, type[Net]] = {"MLP": MLP, "CNN": CNN}
+NETS: dict[str, type[Net]] = {
+    "MLP": MLP,
+    "CNN": CNN,
+    "ResNet": ResNet,
+    "Recurrent": Recurrent,
+    "Transformer": Transformer,
+    "BagOfWords": BagOfWords,
+}
 SINGLE = (SampleTechnique, WeightTechnique, AverageTechnique, SnapshotTechnique, PassTechnique, PredictionTechnique)
 """Places in which two techniques would contradict each other."""
 

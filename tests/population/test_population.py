@@ -329,3 +329,12 @@ def test_weights_of_another_shape_are_refused() -> None:
     population = build(recipe())
     with pytest.raises(BadInput, match=r"'4\.weight' of the weights must have the shape"):
         population.restore(population.record.best | {"4.weight": torch.zeros(1, 2)})
+
+
+def test_a_clip_that_never_fires_is_told(rows: Rows) -> None:
+    clips = (He(), ClipNorm(limit=1e6), ClipNorm(limit=1e-3))
+    population = build(recipe(epochs=1, techniques=clips), members=2)
+    assert population.idle() == []
+    trained(population, rows)
+    assert population.idle() == ["ClipNorm"]
+    assert population.record.fired == {1}

@@ -1,5 +1,6 @@
 """From recipes and seeds to a population at step 0: one template module, stacked weights, stacked strengths."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,12 +9,20 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from wellposed.checks import refusal
-from wellposed.nets.net import Inputs, place
+from wellposed.errors import NoEffect
+from wellposed.nets.net import Inputs, place, unplaced
+from wellposed.nets.reweighted import Reweighted
 from wellposed.population.state import State
 from wellposed.random import make_key, normal
 from wellposed.recipe import Recipe
 from wellposed.techniques import Dropout, He
-from wellposed.techniques.places import AverageTechnique, LayerTechnique, WeightTechnique
+from wellposed.techniques.places import (
+    AverageTechnique,
+    BranchTechnique,
+    InnerTechnique,
+    LayerTechnique,
+    WeightTechnique,
+)
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Strength, stack_values, strengths
 
@@ -43,13 +52,29 @@ def build_template(
     recipe = recipe.with_strengths({})  # a technique that is written twice becomes two, told apart by identity
     with torch.random.fork_rng(devices=[]):  # modules draw starting weights of their own, which are not used
         torch.manual_seed(0)  # what a factory draws beside its weights, such as buffers, is the same in every run
-        module = recipe.net.build(inputs, outputs, recipe.of(LayerTechnique)) if factory is None else factory()
+        inner = recipe.of(InnerTechnique)
+        module = recipe.net.build(inputs, outputs, inner) if factory is None else factory()
     if not isinstance(module, nn.Module):
         raise refusal("What the factory returns", "be a torch.nn.Module", type(module).__name__)
     if not any(p.requires_grad for p in module.parameters()):
         raise refusal("The factory's module", "have parameters to train", "none that requires a gradient")
+    for technique in unplaced(module, inner):
+        kind = type(technique).__name__
+        if factory is None:
+            raise refusal(kind, f"have room in the net {type(recipe.net).__name__}", "none", _room_for(technique))
+        idle = f"{kind} changes nothing: the factory's module is trained as it is. Put its layer into the module."
+        warnings.warn(idle, NoEffect, stacklevel=2)
     replace_dropout(module)
     return Blueprint(recipe, module.to(device, dtype), factory)
+
+
+def _room_for(technique: InnerTechnique) -> str:
+    """Where a technique inside the network would have room."""
+    if isinstance(technique, BranchTechnique):
+        return "Take it out of the recipe, or use a net of residual blocks: ResNet, Transformer, MLP with residual."
+    if isinstance(technique, LayerTechnique) and technique.axes == {3}:
+        return "It acts on channels (C, H, W): take it out of the recipe, or use the net CNN or ResNet."
+    return "Take it out of the recipe, or give the net a hidden layer."
 
 
 def replace_dropout(module: nn.Module, prefix: str = "") -> list[str]:
@@ -90,8 +115,10 @@ def initial_state(
         parameters = _drawn(template, bound, seeds, dtype)
     else:
         parameters = _from_factory(blueprint.factory, seeds, dtype, device)
+    buffers = _buffers(blueprint, stacked, len(seeds), dtype, device)
+    _start_reweighted(template, parameters, buffers)
     frozen = {name: parameters.pop(name) for name, p in template.named_parameters() if not p.requires_grad}
-    buffers = frozen | _buffers(blueprint, stacked, len(seeds), dtype, device)
+    buffers = frozen | buffers
     averaged = {**parameters, **buffers} if recipe.of(AverageTechnique) else {}
     return State(
         ids=torch.arange(len(seeds), device=device),
@@ -134,6 +161,20 @@ def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype
         else:
             parameters[name] = _repeated(parameter.detach(), len(seeds), dtype, seeds.device)
     return parameters
+
+
+def _start_reweighted(template: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
+    """Let parametrizations begin from the weights just drawn, such as with their lengths; in place."""
+    for path, module in template.named_modules():
+        if isinstance(module, Reweighted):
+            weight = parameters[f"{path}.affine.weight".lstrip(".")]
+            for i, parametrization in enumerate(module.parametrizations):
+                prefix = f"{path}.parametrizations.{i}.".lstrip(".")
+                for name, value in parametrization.start(weight).items():
+                    held = parameters if prefix + name in parameters else buffers
+                    held[prefix + name] = value
+                own = {n: {**parameters, **buffers}.get(prefix + n) for n in parametrization.tensor_names()}
+                weight = parametrization.stacked({n: t for n, t in own.items() if t is not None}, weight)
 
 
 def _from_factory(factory: Factory, seeds: Tensor, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:

@@ -42,10 +42,8 @@ class Work:
 
 
 def measure(template: nn.Module, inputs: Inputs) -> Work:
-    """The work of one row, seen by a forward pass of one network over one row of zeros."""
+    """The work of one row, seen by a forward pass of one network over one row of zeros, or one text."""
     like = next(template.parameters())
-    x = torch.zeros(1, *inputs.shape, dtype=like.dtype, device=like.device)
-    codes = torch.zeros(1, len(inputs.cardinalities), dtype=torch.int64, device=like.device)
     flops, width = 0.0, inputs.width
 
     def look(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -62,7 +60,7 @@ def measure(template: nn.Module, inputs: Inputs) -> Work:
     training = template.training
     try:
         with torch.no_grad():
-            template.eval()(*((x, codes) if inputs.cardinalities else (x,)))
+            template.eval()(*inputs.example(like))
     finally:
         template.train(training)
         for handle in handles:

@@ -27,6 +27,7 @@ from wellposed.recipe import Recipe
 from wellposed.techniques import Vote
 from wellposed.techniques.places import (
     BatchTechnique,
+    GradientTechnique,
     GrowthTechnique,
     OutputTechnique,
     PassTechnique,
@@ -261,6 +262,11 @@ class Population:
         self.record.ended[:] = 1
         self.state = self.state.take(slice(0, 0))
 
+    def idle(self) -> list[str]:
+        """Names of the gradient techniques that have never changed a gradient, such as a clip that never fired."""
+        listed = self.recipe.of(GradientTechnique)
+        return [type(t).__name__ for i, t in enumerate(listed) if i not in self.record.fired] if self.state.step else []
+
     def usable(self) -> Int64[Tensor, " L"]:
         """Members with weights to answer with: those that were evaluated, or reached the end, with finite numbers."""
         return self.record.best_epoch.nonzero().flatten()
@@ -290,6 +296,7 @@ class Population:
             drawing=drawing_places(self.blueprint.template, self.recipe),
             facts=None if rows is None or not self.recipe.of(BatchTechnique) else facts_of(rows),
             ramped=strengths_in(self.blueprint),
+            fired=self.record.fired,
         )
 
     def _progress(self, share: float) -> Progress:

@@ -34,6 +34,7 @@ class Record:
         ended: `K` epochs after which each member was through; 0 for those still living.
         failures: By member.
         seconds: Spent in training.
+        fired: Positions, among the recipe's gradient techniques, of those that have ever changed a gradient.
     """
 
     train_loss: list[Float[Tensor, " K"]]
@@ -44,6 +45,7 @@ class Record:
     ended: Tensor
     failures: dict[int, Failure] = field(default_factory=dict)
     seconds: float = 0.0
+    fired: set[int] = field(default_factory=set)
 
     @classmethod
     def empty(cls, start: dict[str, Tensor], k: int, device: torch.device, *, slots: int = 1) -> "Record":

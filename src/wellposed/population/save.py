@@ -45,6 +45,7 @@ def save_training(population: Population, folder: Path) -> None:
     write_tensors(folder / file, {name: t.cpu() for name, t in tensors.items()})
     failures = {str(k): asdict(failure) for k, failure in record.failures.items()}
     manifest = {**identity(population), "step": state.step, "failures": failures, "seconds": record.seconds}
+    manifest["fired"] = sorted(record.fired)
     write_json(folder / "training.json", manifest | {"file": file, "sha256": sha256(folder / file)})
     for old in folder.glob("training-*.safetensors"):
         if old.name != file:
@@ -91,6 +92,7 @@ def resume_training(population: Population, folder: Path) -> None:
         tensors[name] for name in ("best_score", "best_epoch", "ended")
     )
     record.best = best
+    record.fired = {int(i) for i in manifest.get("fired", [])}
     record.seconds = float(manifest.get("seconds", 0.0))
     record.failures = {int(k): Failure(**failure) for k, failure in manifest["failures"].items()}
     for name, rows in curves(population).items():

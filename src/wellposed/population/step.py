@@ -75,6 +75,7 @@ class Shard:
         criterion: Loss of each member.
         classes: How many, where the recipe changes batches and so needs targets as probabilities; else 0.
         facts: About the training data, for techniques of the batch.
+        fired: Positions of the gradient techniques that have changed a gradient; grows in training.
     """
 
     state: State
@@ -84,6 +85,7 @@ class Shard:
     criterion: Criterion
     classes: int
     facts: Facts | None
+    fired: set[int]
 
 
 def update_(
@@ -119,14 +121,17 @@ def update_(
 
     with torch.no_grad():
         for number, change in enumerate(places.gradient):
+            before = None if number in shard.fired else size_of(gradients)
             change.gradient_(gradients, parameters, keys[f"gradient.{number}"], moment)
+            if before is not None and not torch.equal(before, size_of(gradients)):
+                shard.fired.add(number)
 
         rate = places.optimizer.learning_rate * factor
-        for before in places.before:
-            before.update_(parameters, rate)
+        for update in places.before:
+            update.update_(parameters, rate)
         places.optimizer.step_(parameters, gradients, shard.state.slots, step=moment.step, learning_rate=rate)
-        for after in places.after:
-            after.update_(parameters, rate)
+        for update in places.after:
+            update.update_(parameters, rate)
 
         for average in places.average:
             moving = {**parameters, **shard.state.buffers}
@@ -181,6 +186,11 @@ def places_of(recipe: Recipe) -> list[str]:
         "point": PointTechnique,
     }
     return [f"{name}.{i}" for name, kind in drawing.items() for i in range(len(recipe.of(kind)))]
+
+
+def size_of(gradients: Mapping[str, Tensor]) -> Float[Tensor, " P"]:
+    """The norm of each tensor, all members together: whoever changes a gradient changes one of these."""
+    return torch.stack(torch._foreach_norm(list(gradients.values())))
 
 
 def apart(gradients: Sequence[Tensor]) -> list[Tensor]:

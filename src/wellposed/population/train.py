@@ -41,6 +41,7 @@ class Training:
         threads: Threads at most.
         drawing: Places that draw at random at each step: layers by the name of their key, and places of the step.
         facts: About the training data, for techniques of the batch.
+        fired: Positions of the gradient techniques that have changed a gradient.
         ramped: Where in the network each strength lives that follows a schedule: names of tensors by name of strength.
     """
 
@@ -53,6 +54,7 @@ class Training:
     drawing: tuple[str, ...]
     facts: Facts | None = None
     ramped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fired: set[int] = field(default_factory=set)
 
     def ranges(self, members: int, batch: int) -> list[slice]:
         """The members that each worker takes."""
@@ -123,7 +125,7 @@ def run_steps(
     recipe = state.bound(training.recipe)
     one = len(state) == 1
     leaves = {name: (p[0] if one else p).detach().requires_grad_() for name, p in state.parameters.items()}
-    shard = Shard(state, Places.of(recipe), leaves, forward, training.criterion, training.classes, training.facts)
+    shard = Shard(state, Places.of(recipe), leaves, forward, training.criterion, training.classes, training.facts, training.fired)
     keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing}
     losses = torch.empty(len(steps), len(state), dtype=state.loss_sum.dtype, device=order.device)
     for i, step in enumerate(steps):
