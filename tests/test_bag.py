@@ -1,20 +1,26 @@
 """A bag answers for raw rows, and is the same after a round trip through its folder; damage is told."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from wellposed.bag import Bag
 from wellposed.errors import BadInput
-from wellposed.inputs.dataset import Part
+from wellposed.inputs.dataset import Part, Sequences, Texts
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
+from wellposed.nets.recurrent import Recurrent
 from wellposed.recipe import Recipe
 from wellposed.techniques import BatchNorm, Dropout, He, Robust, Standardize, Vote
+from wellposed.techniques.places import TextTechnique
 
 
 def table(n: int = 90) -> Part:
@@ -168,3 +174,105 @@ def test_a_pickle_in_disguise_is_not_executed(bag: Bag, tmp_path: Path) -> None:
 def test_rows_that_lack_a_column_are_refused_by_name(bag: Bag) -> None:
     with pytest.raises(BadInput, match="noise"):
         bag.answer(table().features.drop(columns=["noise"]))
+
+
+def texts(n: int = 60) -> Part:
+    """Short texts whose class is a word in them."""
+    draw = np.random.default_rng(0)
+    label = draw.integers(0, 2, n)
+    other = draw.choice(["and", "so", "on", "then", "why"], (n, 3))
+    words = [" ".join([*row, ["good", "bad"][code]]) for row, code in zip(other, label, strict=True)]
+    return Part(Texts(np.array([*words, ""], dtype=object), "said"), np.array(["+", "-"])[np.append(label, 0)])
+
+
+READING = Recipe(
+    net=BagOfWords(embedding=8, widths=(8,)), epochs=40, batch_size=16, techniques=(He(), Dropout(rate=0.1), Vote())
+)
+
+
+def test_texts_go_through_a_folder_too(tmp_path: Path) -> None:
+    part = texts()
+    bag = trained(part, recipe=READING)
+    assert (bag.predict(part.features) == part.target).mean() > 0.95
+    assert bag.population.inputs.vocabulary == len(bag.encoder.words) == 9
+    bag.save(tmp_path)
+    again = Bag.load(tmp_path)
+    np.testing.assert_array_equal(again.answer(part.features), bag.answer(part.features))
+    assert again.encoder == bag.encoder
+    unseen = Texts(np.array(["", "zzz", "good " * 500], dtype=object), "said")
+    assert np.isfinite(again.answer(unseen)).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering(TextTechnique):
+    """Puts a word before each text."""
+
+    word: str = "well"
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        return [f"{self.word} {text}" for text in texts]
+
+
+def test_other_versions_of_texts_are_rows_behind_the_training_texts() -> None:
+    part, n = texts(), 61
+    recipe = Recipe(net=READING.net, techniques=(Answering(), Answering(word="now")))
+    weight = np.linspace(1, 2, n)
+    bag, rows = Bag.prepare(part, task="classification", recipe=recipe, members=1, seed=0, weight=weight)
+    assert len(rows) == 3 * n and "well" in bag.encoder.words and "now" in rows.words
+    for i, word in enumerate((None, "well", "now")):
+        own = rows.take(torch.arange(i * n, (i + 1) * n))
+        assert own.y.tolist() == rows.y[:n].tolist()
+        assert own.weight is not None and own.weight.tolist() == torch.as_tensor(weight).float().tolist()
+        written = [rows.words[code] for code in own.codes[0].tolist() if code]
+        assert written == str(part.features.values[0]).split() if word is None else written[0] == word
+    assert torch.equal(bag.rows(part.features).codes, rows.codes[:n])  # rows to answer for have one version
+
+
+def test_techniques_for_another_kind_of_data_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"Robust must go with numbers. Got 'texts'. Leave it out of the recipe"):
+        Bag.prepare(texts(), task="classification", recipe=RECIPE, members=1, seed=0)
+    recipe = Recipe(techniques=(Answering(),))
+    with pytest.raises(BadInput, match=r"Answering must go with texts. Got 'a table'"):
+        Bag.prepare(table(), task="classification", recipe=recipe, members=1, seed=0)
+
+
+def sequences(n: int = 40) -> Part:
+    """Sequences of 3 to 8 steps that rise or fall."""
+    draw = np.random.default_rng(0)
+    lengths, label = draw.integers(3, 9, n), draw.integers(0, 2, n)
+    slopes = [np.arange(k) * (1 if up else -1) for k, up in zip(lengths, label, strict=True)]
+    steps = pd.DataFrame({"a": 50 + np.concatenate(slopes) + 0.1 * draw.standard_normal(lengths.sum())})
+    steps["b"] = draw.standard_normal(len(steps)) * 1000
+    return Part(Sequences(steps, lengths, np.arange(n), "id", "t"), np.array(["down", "up"])[label])
+
+
+FOLLOWING = Recipe(
+    net=Recurrent(states=(8,), widths=(8,)), epochs=30, batch_size=10, techniques=(Standardize(), He(), Vote())
+)
+
+
+def test_sequences_are_scaled_by_their_steps_and_not_by_the_padding() -> None:
+    part = sequences()
+    weight = np.linspace(1, 2, 40)
+    bag, rows = Bag.prepare(part, task="classification", recipe=FOLLOWING, members=1, seed=0, dtype=torch.float64)
+    steps, lengths = part.features.steps, part.features.lengths
+    oracle = StandardScaler().fit_transform(steps)
+    real = torch.arange(8) < torch.as_tensor(lengths)[:, None]
+    np.testing.assert_allclose(rows.x[real].numpy(), oracle, rtol=1e-10)
+    assert (rows.x[~real] == 0).all() and rows.codes.flatten().tolist() == lengths.tolist()
+    assert bag.population.inputs.shape == (8, 2)
+    torch.testing.assert_close(bag.rows(part.features).x, rows.x, rtol=0, atol=0)
+    _, rows = Bag.prepare(
+        part, task="classification", recipe=FOLLOWING, members=1, seed=0, weight=weight, dtype=torch.float64
+    )
+    oracle = StandardScaler().fit(steps, sample_weight=np.repeat(weight, lengths)).transform(steps)
+    np.testing.assert_allclose(rows.x[real].numpy(), oracle, rtol=1e-10)
+
+
+@pytest.mark.parametrize("net", [FOLLOWING.net, MLP(widths=(8,))])
+def test_sequences_go_through_a_folder_too(tmp_path: Path, net: Recurrent | MLP) -> None:
+    part = sequences()
+    bag = trained(part, recipe=Recipe(net=net, epochs=30, batch_size=10, techniques=(Standardize(), He(), Vote())))
+    assert (bag.predict(part.features) == part.target).mean() > 0.9
+    bag.save(tmp_path)
+    np.testing.assert_array_equal(Bag.load(tmp_path).answer(part.features), bag.answer(part.features))

@@ -225,3 +225,88 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     command = f"{sys.executable} -m wellposed recipe list | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
     assert "Traceback" not in done.stderr
+
+
+SMALL_TEXT = """
+epochs = 30
+batch_size = 16
+
+[optimizer]
+kind = "Adam"
+learning_rate = 0.02
+
+[net]
+kind = "BagOfWords"
+embedding = 8
+widths = []
+"""
+SMALL_SEQUENCE = SMALL_TEXT.replace("BagOfWords", "Recurrent").replace("embedding", "states").replace("= 8", "= [8]")
+
+
+def test_texts_from_fit_to_predict(run, tmp_path: Path) -> None:
+    Path("text.toml").write_text(SMALL_TEXT)
+    Path("said.tsv").write_text(
+        "label\tsaid\n" + "".join(f"{'yn'[i % 2]}\tit is {['fine', 'bad'][i % 2]}, NA {i}\n" for i in range(60))
+    )
+    done = run("fit", "said.tsv", "--text", "said", "--recipe", "text.toml", "--members", 2)
+    assert done.code == 0 and "texts: 38 train" in done.out
+    page = (tmp_path / "wellposed-said" / "report.html").read_text()
+    assert "wellposed fit said.tsv --text said --target label" in page
+    Path("new.csv").write_text('said,other\n"FINE!",1\nbad,2\n,3\n')
+    asked = run("predict", "wellposed-said", "new.csv", "--proba")
+    assert asked.code == 0 and asked.out.splitlines()[0] == "prediction,p(n),p(y)"
+    assert [line.split(",")[0] for line in asked.out.splitlines()[1:3]] == ["y", "n"] and asked.out.count("\n") == 4
+    refused = run("fit", "said.tsv", "--text", "sad")
+    assert refused.code == 2 and "--text must name a column of said.tsv. Got 'sad'. Did you mean 'said'?" in refused.err
+
+
+def test_sequences_from_fit_to_predict(run) -> None:
+    Path("steps.toml").write_text(SMALL_SEQUENCE)
+    rows = [f"s{i:02},{t},{(t if i % 2 else -t) + 0.01 * i},{'ud'[i % 2]}" for i in range(40) for t in range(3 + i % 4)]
+    Path("rows.csv").write_text("who,when,a,y\n" + "\n".join(rows))
+    done = run(
+        "fit",
+        "rows.csv",
+        "--sequence",
+        "who",
+        "--step",
+        "when",
+        "--recipe",
+        "steps.toml",
+        "--members",
+        2,
+        "--out",
+        "run",
+    )
+    assert done.code == 0 and "sequences: 26 train" in done.out
+    Path("new.csv").write_text("when,who,a\n1,x,5\n0,x,\n" + "".join(f"{t},y,{-t}\n" for t in range(9)))
+    asked = run("predict", "run", "new.csv")
+    assert asked.code == 0 and [line.split(",")[0] for line in asked.out.splitlines()] == ["who", "x", "y"]
+    assert "note: new.csv: filled 1 missing cell" in asked.err and "1 sequence is longer" in asked.err
+    refused = run("predict", "run", "rows.csv", "--missing", "s00")
+    assert refused.code == 2 and "row 1, column 'who': found a missing value" in refused.err
+
+
+def test_pictures_from_fit_to_predict(run) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for label, value in (("dark", 20), ("light", 220)):
+        Path("shots", label).mkdir(parents=True)
+        for i in range(20):
+            image.new("L", (9, 7), value + i).save(Path("shots", label, f"{i:02}.png"))
+    done = fit(run, "shots", "--size", 5, "--out", "run")
+    assert done.code == 0 and "images: 26 train" in done.out
+    assert "Resized 40 of 40 pictures to 5 x 5" in done.out
+    Path("new").mkdir()
+    image.new("RGB", (30, 40), (250, 250, 250)).save("new/b.jpg")
+    image.new("L", (5, 5), 5).save("new/a.png")
+    asked = run("predict", "run", "new")
+    assert asked.out.splitlines() == ["file,prediction", "a.png,dark", "b.jpg,light"]
+    Path("new/c.png").write_bytes(b"x")
+    refused = run("predict", "run", "new")
+    assert refused.code == 2 and "Got 1 that cannot be read: c.png" in refused.err
+
+
+@pytest.mark.parametrize("kind", ["text", "sequence"])
+def test_recipes_are_shown_for_each_kind(run, kind: str) -> None:
+    assert ("BagOfWords" if kind == "text" else "Recurrent") in run("recipe", "show", "sound", "--kind", kind).out
+    assert "Did you mean 'text'" in run("recipe", "show", "sound", "--kind", "tex").err

@@ -19,8 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from wellposed.bag import Bag
 from wellposed.errors import BadInput
 from wellposed.estimators import Estimator, WellposedClassifier, WellposedRegressor, choose_recipe, hold_out
+from wellposed.inputs.dataset import Part, Texts
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.mlp import MLP
 from wellposed.optimizers import SGD, Adam
 from wellposed.presets import sound
@@ -404,6 +407,17 @@ def test_a_classifier_is_saved_and_loaded_without_a_pickle(tmp_path: Path) -> No
     assert again.fit(frame, y).score(frame, y) > 0.5
     with pytest.raises(BadInput, match="a model for regression"):
         WellposedRegressor.load(tmp_path / "new" / "folder")
+
+
+def test_a_model_for_texts_is_none_of_an_estimator(tmp_path: Path) -> None:
+    part = Part(Texts(np.array(["a b", "a c"] * 5, dtype=object), "said"), np.array([0, 1] * 5))
+    recipe = Recipe(net=BagOfWords(embedding=2, widths=()), epochs=1)
+    bag, rows = Bag.prepare(part, task="classification", recipe=recipe, members=1, seed=0)
+    for _ in bag.train(rows, None):
+        pass
+    bag.save(tmp_path)
+    with pytest.raises(BadInput, match=r"must hold a model for tables or images. Got 'texts'. Ask it with"):
+        WellposedClassifier.load(tmp_path)
 
 
 def test_a_regressor_is_saved_and_loaded_without_a_pickle(tmp_path: Path, iris: tuple[np.ndarray, np.ndarray]) -> None:

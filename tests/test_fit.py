@@ -1,7 +1,8 @@
 """The main job on small data: parts that share no row, metrics that scikit-learn confirms, a result that is plain."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,24 @@ from wellposed.errors import BadInput
 from wellposed.fit import Fit, split
 from wellposed.inputs.dataset import Data
 from wellposed.inputs.load import load
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.mlp import MLP
+from wellposed.nets.recurrent import Recurrent
 from wellposed.recipe import Recipe
 from wellposed.techniques import BatchNorm, He, Patience, Standardize
+from wellposed.techniques.places import TextTechnique
 
 SMALL = Recipe(
     net=MLP(widths=(32,)), epochs=25, batch_size=32, techniques=(Standardize(), He(), BatchNorm(), Patience(epochs=5))
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubling(TextTechnique):
+    """Each text once more."""
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +111,33 @@ def test_bad_options_are_named(wine: Data, options: dict, words: str) -> None:
 def test_ten_columns_of_real_rows_with_everything_missing_somewhere(shared_data: Path) -> None:
     _, result = finished(load(str(shared_data / "tabular" / "horse_colic.csv")))
     assert result["metrics"]["test"]["accuracy"] > 0.6
+
+
+def test_sequences_are_split_whole_and_what_is_cut_is_told(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    lines = ["sequence_id,step,a,y"]
+    for i in range(40):
+        lines += [f"s{i},{t},{draw.normal() + 3 * (i % 2)},{'uv'[i % 2]}" for t in range(4 + 2 * (i == 0))]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    recipe = replace(SMALL, net=Recurrent(states=(8,), widths=(8,)), epochs=3)
+    cut = 0
+    for seed in range(3):
+        fitting, result = finished(load(str(tmp_path / "a.csv")), recipe=recipe, members=2, seed=seed)
+        parts = (fitting.split.train, fitting.split.validation, fitting.split.test)
+        names = [set(part.features.ids) for part in parts]
+        assert sum(map(len, names)) == len(set.union(*names)) == 40 == sum(result["split"].values())
+        told = [note for note in result["notes"] if "cut at 4 steps" in note]
+        assert bool(told) == ("s0" not in names[0])
+        cut += bool(told)
+        assert result["data"]["flags"] == ["--sequence", "sequence_id", "--step", "step"]
+    assert cut
+
+
+def test_texts_are_measured_without_their_other_versions(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "said,y\n" + "".join(f"it is {'good' if i % 2 else 'bad'},{i % 2}\n" for i in range(60))
+    )
+    recipe = Recipe(net=BagOfWords(embedding=4, widths=()), epochs=40, batch_size=16, techniques=(Doubling(),))
+    fitting, result = finished(load(str(tmp_path / "a.csv"), text="said"), recipe=recipe, members=2)
+    assert len(fitting.rows) == 2 * len(fitting.split.train)
+    assert result["metrics"]["train"]["accuracy"] == 1.0 and result["data"]["kind"] == "text"

@@ -1,13 +1,16 @@
 """Presets: sizes within their bounds for any number of rows, and what the sentences about them say."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wellposed.inputs.dataset import Kind
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Inputs
+from wellposed.nets.recurrent import Recurrent
 from wellposed.optimizers import SGD
 from wellposed.presets import PRESETS, UPDATES, book, plain, sound
 from wellposed.recipe import Recipe
@@ -15,17 +18,28 @@ from wellposed.schedules import Constant
 from wellposed.techniques import He, Patience, Robust, Standardize, Vote
 from wellposed.techniques.places import DataTechnique, LayerTechnique, LossTechnique, UpdateTechnique
 
+INPUTS: dict[Kind, Inputs] = {
+    "table": Inputs((5,)),
+    "images": Inputs((1, 28, 28)),
+    "text": Inputs((0,), (), 100),
+    "sequence": Inputs((12, 3)),
+}
+
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("kind", ["table", "images"])
+@pytest.mark.parametrize("kind", INPUTS)
 def test_presets_are_recipes_whose_net_fits_the_kind(name: str, kind: Kind) -> None:
-    recipe = PRESETS[name](kind, 1000)
+    recipe, inputs = PRESETS[name](kind, 1000), INPUTS[kind]
     assert isinstance(recipe, Recipe)
-    assert isinstance(recipe.net, CNN if kind == "images" and name != "book" else MLP)
-    recipe.net.build(Inputs((1, 28, 28) if kind == "images" else (5,)), 10, recipe.of(LayerTechnique))
+    nets = {"images": CNN, "text": BagOfWords, "sequence": Recurrent}
+    assert isinstance(recipe.net, nets.get(kind, MLP) if name != "book" or kind == "text" else MLP)
+    network = recipe.net.build(inputs, 10, recipe.of(LayerTechnique)).eval()
+    assert network(*inputs.example(torch.zeros(1))).shape == (1, 10)
+    assert bool(recipe.of(DataTechnique)) == (name != "book" and kind != "text")
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
 
 
-@given(rows=st.integers(0, 10**8), kind=st.sampled_from(["table", "images"]))
+@given(rows=st.integers(0, 10**8), kind=st.sampled_from([*INPUTS]))
 def test_sizes_follow_the_rows_within_bounds(rows: int, kind: Kind) -> None:
     for recipe in (plain(kind, rows), sound(kind, rows)):
         size = recipe.batch_size

@@ -11,6 +11,7 @@ import wellposed
 
 NAMES = [
     "BadInput",
+    "KernelGradientDescent",
     "Population",
     "Recipe",
     "WellposedClassifier",

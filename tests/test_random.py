@@ -324,3 +324,17 @@ def test_a_gpu_draws_the_same(name: str) -> None:
         torch.testing.assert_close(there, here, rtol=1e-5, atol=1e-6)
     else:
         assert torch.equal(there, here)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+def test_no_type_rounds_up_to_one_or_gives_infinity(dtype: torch.dtype) -> None:
+    key = make_key(torch.tensor([3]), step=0, place="narrow")
+    u = uniform(key, (200_000,), dtype=dtype)
+    assert u.dtype == dtype
+    assert 0 <= u.min()
+    assert u.max() < 1
+    z = normal(key, (200_000,), dtype=dtype)
+    assert z.dtype == dtype
+    assert torch.isfinite(z).all()
+    assert abs(float(z.double().mean())) < 0.02  # 9 standard errors
+    assert abs(float(z.double().std()) - 1) < 0.02

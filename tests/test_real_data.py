@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 
 def fit(folder: Path, *arguments: str) -> dict:
@@ -55,3 +57,32 @@ def test_the_book_network_overfits_300_images_as_it_is_known_to(shared_data: Pat
     alone = result["members"]["accuracy"]["test"]
     assert result["metrics"]["train"]["accuracy"] == 1.0
     assert 0.66 <= sum(alone) / len(alone) <= 0.79
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_spam_is_told_from_its_words(shared_data: Path, tmp_path: Path, seed: str) -> None:
+    result = fit(tmp_path, str(shared_data / "text" / "sms_spam.tsv"), "--text", "message", "--seed", seed)
+    assert result["metrics"]["test"]["accuracy"] >= 0.98
+    assert result["seconds"] < 300
+
+
+@pytest.mark.slow
+def test_movements_are_told_from_their_sequences(shared_data: Path, tmp_path: Path) -> None:
+    result = fit(tmp_path, str(shared_data / "sequence" / "indoor_movement.csv.gz"))
+    assert result["split"] == {"train": 201, "validation": 50, "test": 63}
+    assert result["metrics"]["test"]["accuracy"] >= 0.85  # of 63 sequences; three seeds gave 0.92 to 0.98
+    assert result["seconds"] < 300
+
+
+@pytest.mark.slow
+def test_a_folder_of_pictures(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    pixels, labels = load_digits(return_X_y=True)
+    for i, (row, label) in enumerate(zip(pixels, labels, strict=True)):
+        folder = tmp_path / "digits" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        image.fromarray((row.reshape(8, 8) * 255 / 16).astype(np.uint8)).save(folder / f"{i:04}.png")
+    result = fit(tmp_path, str(tmp_path / "digits"))
+    assert result["data"]["kind"] == "images" and result["metrics"]["test"]["accuracy"] >= 0.975
+    assert result["seconds"] < 300

@@ -1,5 +1,6 @@
 """Schedules: the numbers are PyTorch's where the definitions coincide, and every factor lies in [0, 1]."""
 
+import math
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import (
+    ConstantLR,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     LinearLR,
     LRScheduler,
     MultiStepLR,
@@ -20,7 +23,18 @@ from torch.optim.lr_scheduler import (
 )
 
 from wellposed.errors import BadInput
-from wellposed.schedules import SCHEDULES, Constant, Cosine, OneCycle, Schedule, Steps, WarmUp
+from wellposed.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    CosineRestarts,
+    FlatCosine,
+    Linear,
+    OneCycle,
+    Schedule,
+    Steps,
+    WarmUp,
+)
 
 RATE = 0.7
 Make = Callable[[torch.optim.Optimizer], LRScheduler]
@@ -42,6 +56,27 @@ def theirs(make: Make, total: int) -> list[float]:
 CASES: dict[str, tuple[Schedule, int, Make]] = {
     "cosine": (Cosine(), 97, lambda o: CosineAnnealingLR(o, T_max=97)),
     "cosine to a floor": (Cosine(floor=0.2), 50, lambda o: CosineAnnealingLR(o, T_max=50, eta_min=0.2 * RATE)),
+    "linear": (Linear(), 40, lambda o: LinearLR(o, start_factor=1, end_factor=0, total_iters=40)),
+    "a rising line": (
+        Linear(start=0.2, end=0.9),
+        40,
+        lambda o: LinearLR(o, start_factor=0.2, end_factor=0.9, total_iters=40),
+    ),
+    "flat, then cosine": (
+        FlatCosine(flat_share=0.7, floor=0.1),
+        50,
+        lambda o: SequentialLR(
+            o,
+            [ConstantLR(o, factor=1), CosineAnnealingLR(o, T_max=15, eta_min=0.1 * RATE)],
+            milestones=[35],
+        ),
+    ),
+    "restarts": (CosineRestarts(cycles=4), 60, lambda o: CosineAnnealingWarmRestarts(o, T_0=15)),
+    "restarts to a floor": (
+        CosineRestarts(cycles=7, floor=0.2),
+        60,
+        lambda o: CosineAnnealingWarmRestarts(o, T_0=9, eta_min=0.2 * RATE),
+    ),
     "steps": (Steps(every=0.3, by=0.1), 100, lambda o: StepLR(o, step_size=30, gamma=0.1)),
     "short steps": (Steps(every=0.001, by=0.9), 20, lambda o: StepLR(o, step_size=1, gamma=0.9)),
     "steps at": (Steps(every=(0.5, 0.75), by=0.5), 60, lambda o: MultiStepLR(o, milestones=[30, 45], gamma=0.5)),
@@ -80,7 +115,10 @@ SHARE = st.floats(0.0, 1.0)
 POSITIVE_SHARE = st.floats(0.0, 1.0, exclude_min=True)
 FLAT = st.one_of(
     st.just(Constant()),
+    st.builds(Linear, start=SHARE, end=SHARE),
     st.builds(Cosine, floor=SHARE),
+    st.builds(FlatCosine, flat_share=SHARE, floor=SHARE),
+    st.builds(CosineRestarts, cycles=st.integers(1, 9), floor=SHARE),
     st.builds(Steps, every=st.one_of(POSITIVE_SHARE, st.lists(POSITIVE_SHARE, min_size=1, max_size=4)), by=SHARE),
     st.builds(OneCycle, peak_share=SHARE, start=SHARE, end=SHARE),
 )
@@ -108,7 +146,29 @@ def test_cosine_never_rises(floor: float, total: int) -> None:
     assert factors[-1] == pytest.approx(floor, abs=1e-15)
 
 
-@pytest.mark.parametrize("schedule", [Constant(), Cosine(), Steps(), OneCycle(), WarmUp(then=Cosine())])
+@given(cycles=st.integers(1, 12), total=st.integers(1, 200))
+def test_restarts_are_equation_2_of_huang(cycles: int, total: int) -> None:
+    """Which counts steps from 1."""
+    length = math.ceil(total / cycles)
+    for t in range(1, total + 1):
+        expected = (math.cos(math.pi * ((t - 1) % length) / length) + 1) / 2
+        assert CosineRestarts(cycles=cycles).factor(t - 1, total) == pytest.approx(expected, abs=1e-15)
+
+
+def test_one_cycle_is_a_cosine_and_nothing_flat_is_one_too() -> None:
+    for step in range(30):
+        assert CosineRestarts(cycles=1).factor(step, 30) == Cosine().factor(step, 30)
+        assert FlatCosine(flat_share=0.0).factor(step, 30) == Cosine().factor(step, 30)
+        assert FlatCosine(flat_share=1.0).factor(step, 30) == 1.0
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *(Constant(), Linear(), Cosine(), FlatCosine(), CosineRestarts()),
+        *(Steps(), OneCycle(), WarmUp(then=Cosine())),
+    ],
+)
 def test_is_a_value(schedule: Schedule) -> None:
     kind = type(schedule)
     again = WarmUp(then=Cosine()) if kind is WarmUp else kind()
@@ -128,6 +188,12 @@ def test_a_list_of_shares_becomes_a_tuple() -> None:
     [
         (Cosine, {"floor": 1.5}, r"Cosine.floor must be in \[0, 1\]. Got 1.5."),
         (Cosine, {"floor": "low"}, r"Cosine.floor must be in \[0, 1\]. Got 'low'."),
+        (Linear, {"start": 2}, r"Linear.start must be in \[0, 1\]. Got 2."),
+        (Linear, {"end": -0.5}, r"Linear.end must be in \[0, 1\]. Got -0.5."),
+        (FlatCosine, {"flat_share": 1.1}, r"FlatCosine.flat_share must be in \[0, 1\]. Got 1.1."),
+        (FlatCosine, {"floor": None}, r"FlatCosine.floor must be in \[0, 1\]. Got None."),
+        (CosineRestarts, {"cycles": 0}, r"CosineRestarts.cycles must be a positive whole number. Got 0."),
+        (CosineRestarts, {"floor": 1.5}, r"CosineRestarts.floor must be in \[0, 1\]. Got 1.5."),
         (Steps, {"every": 0.0}, r"Steps.every must be a share in \(0, 1\] or a list of such shares. Got 0.0."),
         (Steps, {"every": [0.5, 2]}, r"Steps.every must be a share in \(0, 1\] or a list of such shares."),
         (Steps, {"by": -0.1}, r"Steps.by must be in \[0, 1\]. Got -0.1."),

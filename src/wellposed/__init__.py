@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wellposed.errors import BadInput
     from wellposed.estimators import WellposedClassifier, WellposedRegressor
     from wellposed.inputs.load import load
+    from wellposed.kernel_descent import KernelGradientDescent
     from wellposed.population.population import Population
     from wellposed.presets import book, plain, sound
     from wellposed.recipe import Recipe
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WellposedClassifier",
     "WellposedRegressor",
+    "KernelGradientDescent",
     "Recipe",
     "plain",
     "sound",
@@ -37,6 +39,7 @@ __all__ = [
 _WHERE = {
     "WellposedClassifier": "wellposed.estimators",
     "WellposedRegressor": "wellposed.estimators",
+    "KernelGradientDescent": "wellposed.kernel_descent",
     "Recipe": "wellposed.recipe",
     "plain": "wellposed.presets",
     "sound": "wellposed.presets",

@@ -1,30 +1,31 @@
 """A bag: networks of one recipe trained on one data set, with all that is needed to answer for new rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wellposed.checks import refusal
 from wellposed.errors import BadInput
 from wellposed.files import read_json, read_tensors, sha256, write_json, write_tensors
-from wellposed.inputs.dataset import Features, Part, Rows, Task
-from wellposed.inputs.encode import ImageEncoder, TableEncoder, Target
+from wellposed.inputs.dataset import Features, Part, Rows, Task, Texts
+from wellposed.inputs.encode import TableEncoder, Target
+from wellposed.inputs.encoders import ENCODERS, FORMS, Encoder, fit_encoder, kind_of
+from wellposed.inputs.sequences import SequenceEncoder, within
+from wellposed.inputs.text import TextEncoder
 from wellposed.nets.net import Inputs
 from wellposed.population.population import Population, Progress
 from wellposed.recipe import Recipe
-from wellposed.techniques.places import DataTechnique
+from wellposed.techniques.places import DataTechnique, TextTechnique
 
-Encoder: TypeAlias = TableEncoder | ImageEncoder
 FORMAT = 1
 """Of the model folder; a reader refuses what is newer than itself."""
-ENCODERS: dict[str, type[TableEncoder] | type[ImageEncoder]] = {"table": TableEncoder, "images": ImageEncoder}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,8 @@ class Bag:
     ) -> "tuple[Bag, Rows]":
         """An untrained bag, fitted to training rows as far as encoding and scaling go; and those rows, encoded.
 
+        Where the recipe makes further versions of texts, these follow as rows of their own.
+
         Args:
             train: The rows to train on.
             task: What is asked.
@@ -72,22 +75,20 @@ class Bag:
             dtype: Of the networks: float32 or float64.
             device: Where they train.
         """
-        encoder: Encoder
-        if isinstance(train.features, pd.DataFrame):
-            encoder = TableEncoder.fit(train.features, infinite_is_missing=infinite_is_missing)
-        else:
-            encoder = ImageEncoder.fit(train.features)
+        texts = with_versions(train.features, recipe)
+        encoder = fit_encoder(texts, infinite_is_missing=infinite_is_missing)
+        refuse_misplaced(recipe, encoder)
         target = Target.fit(train.target, task, weight)
-        x, codes = encoder.encode(train.features, dtype=dtype)  # type: ignore[arg-type]
-        weights = None if weight is None else torch.as_tensor(weight, dtype=dtype)
+        times = len(texts) // len(train.features)
+        x, codes = encoder.encode(texts, dtype=dtype)  # type: ignore[arg-type]
+        weights = None if weight is None else torch.as_tensor(weight, dtype=dtype).repeat(times)
         fitted = []
         for technique in recipe.of(DataTechnique):
-            fitted.append(technique.fit(x, weights))
-            x = technique.data(x, fitted[-1])
-        cardinalities = encoder.cardinalities if isinstance(encoder, TableEncoder) else ()
+            fitted.append(technique.fit(*real_rows(x, codes, weights, encoder)))
+            x = scaled(technique, x, codes, fitted[-1], encoder)
         population = Population(
             recipe,
-            inputs=Inputs(tuple(x.shape[1:]), cardinalities),
+            inputs=inputs_of(encoder, x),
             outputs=len(target.classes) if task == "classification" else 1,
             task=task,
             members=members,
@@ -95,7 +96,8 @@ class Bag:
             dtype=dtype,
             device=device,
         )
-        rows = Rows(x, codes, target.encode(train.target, dtype), weights)
+        y = target.encode(train.target, dtype)
+        rows = Rows(x, codes, y.repeat(times, *[1] * (y.dim() - 1)), weights, words_of(encoder))
         return cls(task, encoder, target, tuple(fitted), population), rows
 
     def rows(self, features: Features, target: np.ndarray | None = None, weight: np.ndarray | None = None) -> Rows:
@@ -103,12 +105,13 @@ class Bag:
         dtype = self.population.dtype
         x, codes = self.encoder.encode(features, dtype=dtype)  # type: ignore[arg-type]
         for technique, fitted in zip(self.population.recipe.of(DataTechnique), self.fitted, strict=True):
-            x = technique.data(x, fitted)
+            x = scaled(technique, x, codes, fitted, self.encoder)
         if target is None:
             y = torch.zeros(len(x), dtype=torch.int64)
         else:
             y = self.target.encode(target, dtype)
-        return Rows(x, codes, y, None if weight is None else torch.as_tensor(weight, dtype=dtype))
+        weights = None if weight is None else torch.as_tensor(weight, dtype=dtype)
+        return Rows(x, codes, y, weights, words_of(self.encoder))
 
     def train(self, rows: Rows, validation: Rows | None) -> Iterator[Progress]:
         """Train all members; see `Population.train`."""
@@ -131,18 +134,22 @@ class Bag:
         ids = population.usable()
         write_tensors(folder / "weights.safetensors", {n: t[ids].cpu() for n, t in population.record.best.items()})
         scales = {f"{i}.{name}": t for i, fitted in enumerate(self.fitted) for name, t in fitted.items()}
+        for i, fitted in enumerate(population.corrections):
+            scales |= {f"correction.{i}.{name}": t.cpu() for name, t in fitted.items()}
         write_tensors(folder / "scales.safetensors", scales)
         manifest = {
             "format": FORMAT,
             "wellposed": own_version(),
             "task": self.task,
-            "kind": "table" if isinstance(self.encoder, TableEncoder) else "images",
+            "kind": kind_of(self.encoder),
             "encoder": self.encoder.to_json(),
             "target": self.target.to_json(),
             "recipe": population.recipe.to_toml(),
-            "inputs": {"shape": list(population.inputs.shape), "cardinalities": list(population.inputs.cardinalities)},
+            "inputs": asdict(population.inputs),
+            "corrections": len(population.corrections),
             "outputs": population.outputs,
             "members": len(ids),
+            "seeds": population.seeds_of_usable().tolist(),
             "dtype": str(population.dtype).removeprefix("torch."),
             "files": {name: sha256(folder / name) for name in ("weights.safetensors", "scales.safetensors")},
         }
@@ -177,23 +184,75 @@ class Bag:
             if sha256(folder / name) != digest:
                 raise BadInput(f"{folder / name} is damaged: its SHA-256 differs from the manifest's. Train again.")
         recipe = Recipe.from_toml(manifest["recipe"], file=str(folder / "manifest.json"))
+        inputs = manifest["inputs"]
         population = Population(
             recipe,
-            inputs=Inputs(tuple(manifest["inputs"]["shape"]), tuple(manifest["inputs"]["cardinalities"])),
+            inputs=Inputs(tuple(inputs["shape"]), tuple(inputs["cardinalities"]), inputs.get("vocabulary", 0)),
             outputs=manifest["outputs"],
             task=manifest["task"],
             members=manifest["members"],
+            seed=manifest.get("seeds", 0),
             dtype={"float32": torch.float32, "float64": torch.float64}[manifest["dtype"]],
             device=device,
         )
         population.restore(read_tensors(folder / "weights.safetensors"))
         scales = read_tensors(folder / "scales.safetensors")
-        fitted = tuple(
-            {name.split(".", 1)[1]: t for name, t in scales.items() if name.startswith(f"{i}.")}
-            for i in range(len(recipe.of(DataTechnique)))
-        )
+        fitted = tuple(_beneath(scales, f"{i}.") for i in range(len(recipe.of(DataTechnique))))
+        corrections = [_beneath(scales, f"correction.{i}.") for i in range(manifest.get("corrections", 0))]
+        population.corrections = [{name: t.to(device) for name, t in found.items()} for found in corrections]
         encoder = ENCODERS[manifest["kind"]].from_json(manifest["encoder"])
         return cls(manifest["task"], encoder, Target.from_json(manifest["target"]), fitted, population)
+
+
+def with_versions(features: Features, recipe: Recipe) -> Features:
+    """Texts, and behind them the other versions that the recipe's text techniques make; other features unchanged."""
+    techniques = recipe.of(TextTechnique)
+    if not techniques or not isinstance(features, Texts):
+        return features
+    texts = [str(text) for text in features.values]
+    versions = [np.array([*technique.texts(texts), None], dtype=object)[:-1] for technique in techniques]
+    return Texts(np.concatenate([features.values, *versions]), features.column)
+
+
+def refuse_misplaced(recipe: Recipe, encoder: Encoder) -> None:
+    """Refuse techniques for texts where there are none, and scales of numbers where there are none."""
+    of_texts = isinstance(encoder, TextEncoder)
+    for technique in recipe.of(DataTechnique) if of_texts else recipe.of(TextTechnique):
+        must = "go with numbers" if of_texts else "go with texts"
+        raise refusal(type(technique).__name__, must, FORMS[kind_of(encoder)], "Leave it out of the recipe.")
+
+
+def inputs_of(encoder: Encoder, x: Tensor) -> Inputs:
+    """What one row looks like to a network."""
+    cardinalities = encoder.cardinalities if isinstance(encoder, TableEncoder) else ()
+    return Inputs(tuple(x.shape[1:]), cardinalities, len(words_of(encoder)))
+
+
+def words_of(encoder: Encoder) -> tuple[str, ...]:
+    """The word of each token; none where the data are no texts."""
+    return encoder.words if isinstance(encoder, TextEncoder) else ()
+
+
+def real_rows(x: Tensor, codes: Tensor, weight: Tensor | None, encoder: Encoder) -> tuple[Tensor, Tensor | None]:
+    """The rows that a scale is fitted to, and their weights: those given, or the steps of sequences without padding."""
+    if not isinstance(encoder, SequenceEncoder):
+        return x, weight
+    lengths = codes[:, 0]
+    return x[within(lengths, encoder.length)], None if weight is None else weight.repeat_interleave(lengths)
+
+
+def scaled(technique: DataTechnique, x: Tensor, codes: Tensor, fitted: dict[str, Tensor], encoder: Encoder) -> Tensor:
+    """Rows as a data technique makes them; of sequences step by step, the padding staying 0."""
+    if not isinstance(encoder, SequenceEncoder):
+        return technique.data(x, fitted)
+    real = within(codes[:, 0], encoder.length)
+    out = torch.zeros_like(x)
+    out[real] = technique.data(x[real], fitted)
+    return out
+
+
+def _beneath(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def own_version() -> str:

@@ -47,8 +47,14 @@ def main() -> None:
 
 @app.command()
 def fit(
-    data: Annotated[str, typer.Argument(help="A file, a folder of IDX files, or a built-in name such as digits.")],
+    data: Annotated[str, typer.Argument(help="A file, a folder of images, or a built-in name such as digits.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; the last one by default.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts to learn from, alone.")] = None,
+    sequence: Annotated[
+        str | None, typer.Option(help="Column that says which sequence a row belongs to; none for a plain table.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="Column that orders the rows of a sequence.")] = None,
+    size: Annotated[int | None, typer.Option(help="Make the images of a folder squares of this size.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     recipe: Annotated[str, typer.Option(help="A preset's name or a TOML file; see `wellposed recipe list`.")] = "sound",
     members: Annotated[int, typer.Option(help="Networks in the bag.")] = 16,
@@ -77,6 +83,7 @@ def fit(
     loaded = load(
         data, target=target, task=task, test=file, limit=limit,  # type: ignore[arg-type]  # `load` checks the task
         infinite_is_missing=inf == "missing", missing=tuple(missing or ()),
+        text=text, sequence=sequence, step=step, size=size,
     )  # fmt: skip
     folder = _result_folder(data) if out is None and not resume else out or Path(f"wellposed-{_stem(data)}")
     if resume and (folder / "result.json").is_file() and not read_json(folder / "result.json")["interrupted"]:
@@ -178,7 +185,9 @@ def _summary(fitting: "Fit", result: dict[str, Any], folder: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     data, count, gap = result["data"], result["members"], result["gap"]
     parts = ", ".join(f"{n} {part}" for part, n in result["split"].items())
-    console.print(f"[bold]{escape(data['name'])}[/]: {data['task']} of {escape(repr(data['target']))}; rows: {parts}")
+    rows = {"table": "rows", "sequence": "sequences"}.get(data["kind"], data["kind"].rstrip("s") + "s")
+    asked = f"{data['task']} of {escape(repr(data['target']))}"
+    console.print(f"[bold]{escape(data['name'])}[/]: {asked}; {rows}: {parts}")
     for note in result["notes"]:
         console.print(f"  note: {escape(note)}")
     net = fitting.bag.population.recipe.net
@@ -211,35 +220,26 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Answer for new rows with a trained bag: one CSV line a row."""
+    """Answer for new rows with a trained bag: one CSV line a row, text, sequence or image."""
     import pandas as pd
 
     from wellposed.bag import Bag
     from wellposed.files import write_text
-    from wellposed.inputs.encode import TableEncoder
-    from wellposed.inputs.source import RawTable, read_source
+    from wellposed.inputs.questions import read_questions
 
     model = folder / "model" if (folder / "model").is_dir() else folder
     bag = Bag.load(model, device=_device(device))
-    encoder = bag.encoder
-    text = encoder.category_names if isinstance(encoder, TableEncoder) else ()
-    raw = read_source(data, missing=tuple(missing or ()), text=text)
-    if isinstance(raw, RawTable) != isinstance(encoder, TableEncoder):
-        kind = "a table" if isinstance(encoder, TableEncoder) else "images"
-        raise BadInput(f"DATA must be {kind}, as this model was trained on. Got {data!r}.")
-    for note in raw.notes:
+    questions = read_questions(data, bag.encoder, missing=tuple(missing or ()))
+    for note in questions.notes:
         Console(stderr=True).print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
-    if isinstance(raw, RawTable):
-        answer = bag.answer(raw.frame)
-    else:
-        answer = bag.answer(raw.images if raw.test is None else raw.test[0])
+    answer = bag.answer(questions.features)
+    columns: list[tuple[str, Any]] = [(questions.column, questions.names)] if len(questions.names) else []
     if bag.task == "regression":
-        table = pd.DataFrame({"prediction": answer[:, 0]})
+        columns.append(("prediction", answer[:, 0]))
     else:
-        table = pd.DataFrame({"prediction": bag.target.decode(answer.argmax(1))})
-        if proba:
-            for j, label in enumerate(bag.target.classes):
-                table[f"p({label})"] = answer[:, j]
+        columns.append(("prediction", bag.target.decode(answer.argmax(1))))
+        columns += [(f"p({label})", answer[:, j]) for j, label in enumerate(bag.target.classes) if proba]
+    table = pd.concat([pd.Series(values, name=name) for name, values in columns], axis=1)
     text_out = table.to_csv(index=False)
     if out is None:
         print(text_out, end="")
@@ -268,23 +268,45 @@ def list_recipes() -> None:
 @recipes.command("show")
 def show_recipe(
     name: Annotated[str, typer.Argument(help="A preset's name.")],
-    kind: Annotated[str, typer.Option(help="Of the data: table or images.")] = "table",
+    kind: Annotated[str, typer.Option(help="Of the data: table, images, text or sequence.")] = "table",
     rows: Annotated[int, typer.Option(help="Training rows that it is for.")] = 1000,
 ) -> None:
     """A preset as TOML, to save, change, and give to --recipe."""
     from wellposed.presets import PRESETS
 
-    _choice("--kind", kind, ("table", "images"))
+    _choice("--kind", kind, ("table", "images", "text", "sequence"))
     _choice("NAME", name, tuple(PRESETS))
     print(PRESETS[name](kind, rows).to_toml(), end="")  # type: ignore[arg-type]
 
 
 @recipes.command("check")
-def check_recipe(file: Annotated[Path, typer.Argument(help="A TOML file.")]) -> None:
-    """Say whether a recipe file can be used; exit code 2 and the place of the mistake if not."""
+def check_recipe(
+    file: Annotated[Path, typer.Argument(help="A TOML file.")],
+    data: Annotated[str | None, typer.Argument(help="The data that it is for.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+) -> None:
+    """Say whether a recipe file can be used, and where its parts disagree; exit code 2 if it cannot."""
+    from wellposed.inputs.load import load
     from wellposed.recipe import Recipe
 
-    print(f"{file.name} is a recipe, {Recipe.read(file).digest()}.")
+    recipe = Recipe.read(file)
+    print(f"{file.name} is a recipe, {recipe.digest()}.")
+    for advice in recipe.check(None if data is None else load(data, target=target)):
+        print(f"  {advice}")
+
+
+@recipes.command("techniques")
+def list_techniques() -> None:
+    """Every technique by place, a line each: what `kind` may be in a recipe file."""
+    from wellposed.techniques import ALL
+
+    folder = ""
+    for kind in ALL:
+        place = kind.__module__.split(".")[-2]
+        if place != folder:
+            print(f"{place}:")
+            folder = place
+        print(f"  {kind.__name__:22}{(kind.__doc__ or '').splitlines()[0]}")
 
 
 def _recipe(given: str) -> Any:

@@ -22,6 +22,7 @@ from wellposed.files import read_json, write_json
 from wellposed.inputs.conventions import Weights, class_factors, read_features, read_training, tagged
 from wellposed.inputs.dataset import Kind, Part, Task
 from wellposed.inputs.encode import ImageEncoder
+from wellposed.inputs.encoders import FORMS, kind_of
 from wellposed.inputs.split import holdout
 from wellposed.presets import PRESETS
 from wellposed.recipe import Recipe
@@ -319,6 +320,9 @@ def load(estimator: Estimator, folder: Path, *, task: Task) -> None:
     bag = Bag.load(folder, device=find_device(estimator.device))
     if bag.task != task:
         raise refusal(f"{folder}", f"hold a model for {task}", bag.task)
+    if kind_of(bag.encoder) not in ("table", "images"):
+        do = "Ask it with `wellposed predict`."
+        raise refusal(f"{folder}", "hold a model for tables or images", FORMS[kind_of(bag.encoder)], do)
     path = folder / "estimator.json"
     try:
         n_iter, n_features, names = (read_json(path)[key] for key in ("n_iter", "n_features_in", "feature_names_in"))

@@ -16,11 +16,14 @@ from wellposed import metrics
 from wellposed.bag import Bag, own_version
 from wellposed.checks import refusal
 from wellposed.files import write_json, write_text
-from wellposed.inputs.dataset import Data, Part, Rows
+from wellposed.inputs.dataset import Data, Features, Part, Rows, Sequences
+from wellposed.inputs.encoders import Encoder
+from wellposed.inputs.sequences import SequenceEncoder
 from wellposed.inputs.split import holdout
 from wellposed.population.population import Progress
 from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
+from wellposed.remarks import measure_bagging, remark
 from wellposed.statistics import mean_interval
 
 PARTS = ("train", "validation", "test")
@@ -53,6 +56,13 @@ def split(data: Data, *, test_share: float, seed: int) -> Split:
         rest, test = rest.take(kept), rest.take(held)
     kept, held = holdout(data.task, rest.target, share=VALIDATION_SHARE, seed=seed + 1)
     return Split(rest.take(kept), rest.take(held), test)
+
+
+def cut_notes(encoder: Encoder, features: Features) -> tuple[str, ...]:
+    """What is told of rows that were not trained on: sequences that are cut."""
+    if isinstance(encoder, SequenceEncoder) and isinstance(features, Sequences):
+        return encoder.told(features)
+    return ()
 
 
 @dataclass(eq=False)
@@ -114,7 +124,9 @@ class Fit:
             parts.train, task=data.task, recipe=chosen, members=members, seed=seed,
             infinite_is_missing=infinite_is_missing, device=device,
         )  # fmt: skip
-        notes = dict.fromkeys((*data.notes, *bag.encoder.notes))
+        told = [note for part in (parts.validation, parts.test) for note in cut_notes(bag.encoder, part.features)]
+        advice = [str(advice) for advice in chosen.check(data)]
+        notes = dict.fromkeys((*data.notes, *bag.encoder.notes, *told, *advice))
         if data.task == "classification":
             known = np.isin(parts.test.target.astype(str), [str(label) for label in bag.target.classes])
             if not known.all():
@@ -137,7 +149,9 @@ class Fit:
         record, name = population.record, "accuracy" if self.data.task == "classification" else "rmse"
         scores: dict[str, dict[str, float]] = {}
         members: dict[str, Tensor] = {}
-        encoded = {"train": self.rows, "validation": self.validation, "test": self.bag.rows(self.split.test.features)}
+        test = self.bag.rows(self.split.test.features, self.split.test.target)
+        own = self.rows.take(torch.arange(len(self.split.train)))  # without further versions of texts
+        encoded = {"train": own, "validation": self.validation, "test": test}
         for part in PARTS:
             scores[part], members[part] = self._measured(getattr(self.split, part), encoded[part])
         sign = 1 if name == "accuracy" else -1
@@ -150,6 +164,7 @@ class Fit:
                 "task": self.data.task,
                 "target": self.data.target,
                 "fingerprint": self.data.fingerprint,
+                "flags": list(self.data.flags),
                 "classes": list(self.bag.target.classes),
             },
             "split": {part: len(getattr(self.split, part)) for part in PARTS},
@@ -167,12 +182,13 @@ class Fit:
                 "train_loss": [row.tolist() for row in record.train_loss],
                 "validation_loss": [row.tolist() for row in record.validation_loss],
             },
+            "bagging": measure_bagging(self.bag, test, own),
             "trials": 1,
             "interrupted": self.interrupted,
             "seconds": round(time.monotonic() - self.began, 3),
             "recipe_digest": population.recipe.digest(),
             "seed": self.seed,
-            "notes": list(self.notes),
+            "notes": [*self.notes, *remark(self.bag)],
             "versions": {
                 "wellposed": own_version(), "torch": version("torch"), "python": platform.python_version(),
             },

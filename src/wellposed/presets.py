@@ -5,17 +5,20 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from wellposed.inputs.dataset import Kind
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Net
+from wellposed.nets.recurrent import Recurrent
 from wellposed.optimizers import SGD, Adam
 from wellposed.recipe import Recipe
 from wellposed.schedules import Constant, Cosine
 from wellposed.techniques import BatchNorm, Dropout, He, Patience, Robust, Standardize, Vote, WeightDecay
+from wellposed.techniques.places import DataTechnique
 
 Preset: TypeAlias = Callable[[Kind, int], Recipe]
 
-UPDATES: dict[Kind, int] = {"table": 6000, "images": 1200}
+UPDATES: dict[Kind, int] = {"table": 6000, "images": 1200, "text": 1200, "sequence": 1500}
 """Updates that a network takes at most, so that large data are seen a few times and small data often."""
 
 
@@ -26,7 +29,7 @@ def plain(kind: Kind = "table", rows: int = 1000) -> Recipe:
         optimizer=Adam(),
         epochs=_epochs(kind, rows),
         batch_size=_batch_size(rows),
-        techniques=(Standardize(), He()),
+        techniques=(*_scale(kind, Standardize()), He()),
     )
 
 
@@ -39,7 +42,7 @@ def sound(kind: Kind = "table", rows: int = 1000) -> Recipe:
         epochs=_epochs(kind, rows),
         batch_size=_batch_size(rows),
         techniques=(
-            Robust() if kind == "table" else Standardize(),
+            *_scale(kind, Robust() if kind == "table" else Standardize()),
             He(),
             BatchNorm(),
             Dropout(rate=0.2),
@@ -53,10 +56,12 @@ def sound(kind: Kind = "table", rows: int = 1000) -> Recipe:
 def book(kind: Kind = "table", rows: int = 1000) -> Recipe:
     """The network that overfits 300 images: six hidden layers of 100, He, plain gradient descent, no regularization.
 
+    For texts the layers stand behind the mean of their word vectors.
+
     Source: K. Saito, Deep Learning from Scratch, 2016, section 6.4.1.
     """
     return Recipe(
-        net=MLP(widths=(100,) * 6),
+        net=BagOfWords(widths=(100,) * 6) if kind == "text" else MLP(widths=(100,) * 6),
         optimizer=SGD(learning_rate=0.01),
         schedule=Constant(),
         epochs=201,
@@ -66,7 +71,18 @@ def book(kind: Kind = "table", rows: int = 1000) -> Recipe:
 
 
 def _net(kind: Kind) -> Net:
-    return CNN(channels=(16, 32), widths=(64,)) if kind == "images" else MLP(widths=(128, 128))
+    nets: dict[Kind, Net] = {
+        "table": MLP(widths=(128, 128)),
+        "images": CNN(channels=(16, 32), widths=(64,)),
+        "text": BagOfWords(embedding=64, widths=(64,)),
+        "sequence": Recurrent(cell="gru", states=(32,), widths=(32,)),
+    }
+    return nets[kind]
+
+
+def _scale(kind: Kind, scale: DataTechnique) -> tuple[DataTechnique, ...]:
+    """How numbers are scaled; texts have none."""
+    return () if kind == "text" else (scale,)
 
 
 def _batch_size(rows: int) -> int:

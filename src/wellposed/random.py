@@ -34,6 +34,9 @@ ROUND_1, ROUND_2, SHIFT_15, SHIFT_16, LOW_17, LOW_16, ONE, ALL = (
 """Constants of the 32-bit round as tensors: a Python number costs two microseconds more in each of the small operations
 that a mask is made of."""
 
+BITS = {torch.float16: 11, torch.bfloat16: 8}
+"""Random bits of a uniform number in narrow types: one more, and the largest would be rounded to 1."""
+
 
 @lru_cache(maxsize=4096)
 def place_code(name: str) -> int:
@@ -59,8 +62,12 @@ def make_key(seed: Int64[Tensor, "*K"], *, step: int | Int64[Tensor, "..."], pla
     return _mix(_mix(seed + GOLDEN) + _mix(torch.as_tensor(step, device=seed.device) * GOLDEN + place_code(place)))
 
 
-@lru_cache(maxsize=64)
 def _counters(n: int, device: torch.device) -> Int32[Tensor, " n"]:
+    """0..n-1, mixed; made once for each size, but anew within a compiled graph, which keeps its own constants."""
+    return _mixed(n, device) if torch.compiler.is_compiling() else _kept(n, device)
+
+
+def _mixed(n: int, device: torch.device) -> Int32[Tensor, " n"]:
     """0..n-1, mixed once: the part of `bits` that does not depend on the key.
 
     A bijection of 32-bit words: were two counters equal, their draws would be equal under every key.
@@ -71,6 +78,9 @@ def _counters(n: int, device: torch.device) -> Int32[Tensor, " n"]:
     _fold_(x, SHIFT_15, LOW_17)
     x *= ROUND_2
     return _fold_(x, SHIFT_16, LOW_16)
+
+
+_kept = lru_cache(maxsize=64)(_mixed)
 
 
 def _fold_(x: Int32[Tensor, "..."], shift: Tensor, kept: Tensor) -> Int32[Tensor, "..."]:
@@ -93,24 +103,26 @@ def bits(key: Key, n: int) -> Int32[Tensor, "*K n"]:
 
 
 def uniform(key: Key, shape: Sequence[int], *, dtype: torch.dtype = torch.float32) -> Float[Tensor, "..."]:
-    """Uniform in [0, 1): 24 random bits for float32 and narrower, 53 for float64."""
+    """Uniform in [0, 1), with as many random bits as the type holds: 53 of float64, 24 of float32, 8 of bfloat16."""
     n = math.prod(shape)
     if dtype == torch.float64:
         high, low = bits(key, 2 * n).chunk(2, dim=-1)
         u = ((high >> 5) & 0x7FFFFFF).to(dtype) * 2**-27 + ((low >> 6) & 0x3FFFFFF).to(dtype) * 2**-53
     else:
-        u = ((bits(key, n) >> 8) & 0xFFFFFF).to(torch.float32).mul_(2**-24).to(dtype)
+        kept = BITS.get(dtype, 24)
+        u = ((bits(key, n) >> (32 - kept)) & ((1 << kept) - 1)).to(torch.float32).mul_(2.0**-kept).to(dtype)
     return u.view(*key.shape, *shape)
 
 
 def normal(key: Key, shape: Sequence[int], *, dtype: torch.dtype = torch.float32) -> Float[Tensor, "..."]:
-    """Standard normal, by the transform of Box and Muller (1958)."""
+    """Standard normal, by the transform of Box and Muller (1958), in float32 at least."""
     n = math.prod(shape)
     half = (n + 1) // 2
-    u, v = uniform(key, (2 * half,), dtype=dtype).chunk(2, dim=-1)
+    wide = torch.promote_types(dtype, torch.float32)
+    u, v = uniform(key, (2 * half,), dtype=wide).chunk(2, dim=-1)
     radius = (1 - u).log_().mul_(-2).sqrt_()
     angle = v * (2 * math.pi)
-    return torch.cat((radius * angle.cos(), radius * angle.sin()), dim=-1)[..., :n].reshape(*key.shape, *shape)
+    return torch.cat((radius * angle.cos(), radius * angle.sin()), dim=-1)[..., :n].reshape(*key.shape, *shape).to(dtype)
 
 
 def bernoulli(key: Key, shape: Sequence[int], share: float | Float[Tensor, "*K"]) -> Bool[Tensor, "..."]:

@@ -11,6 +11,7 @@ import tomli_w
 
 from wellposed.checks import nearest, refusal
 from wellposed.errors import BadInput
+from wellposed.inputs.dataset import Data
 from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
@@ -19,6 +20,7 @@ from wellposed.nets.recurrent import Recurrent
 from wellposed.nets.resnet import ResNet
 from wellposed.nets.transformer import Transformer
 from wellposed.optimizers import OPTIMIZERS, Adam, Optimizer
+from wellposed.preflight import Advice, Parts, advise
 from wellposed.schedules import SCHEDULES, Constant, Schedule
 from wellposed.techniques import TECHNIQUES
 from wellposed.techniques.places import (
@@ -196,6 +198,10 @@ class Recipe:
             return cls.from_toml(path.read_text(encoding="utf-8-sig"), file=path.name)
         except (OSError, UnicodeDecodeError) as error:
             raise refusal("The recipe file", "be readable text", str(path), f"Cause: {error}.") from None
+
+    def check(self, data: Data | None = None) -> tuple[Advice, ...]:
+        """Where parts of the recipe disagree with each other, or with the data, with the source of each advice."""
+        return advise(Parts(self.net, self.optimizer, self.batch_size, self.techniques, data))
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that name the content, the same in every process."""

@@ -6,23 +6,27 @@ plan has the last factor. The table says where the numbers are PyTorch's (module
 | | equals |
 |---|---|
 | `Constant` | no scheduler |
+| `Linear` | `LinearLR(start_factor=start, end_factor=end, total_iters=total)` |
 | `Cosine` | `CosineAnnealingLR(T_max=total, eta_min=floor * rate)` |
+| `FlatCosine` | `CosineAnnealingLR(T_max=total - n, eta_min=floor * rate)` after `n` steps, `flat_share * total` |
+| `CosineRestarts` | `CosineAnnealingWarmRestarts(T_0=ceil(total / cycles), eta_min=floor * rate)` |
 | `Steps(every=share)` | `StepLR(step_size=round(share * total), gamma=by)`, a size of at least 1 |
 | `Steps(every=[share, ...])` | `MultiStepLR(milestones=[round(share * total), ...], gamma=by)` |
 | `OneCycle` | `OneCycleLR(max_lr=rate, total_steps=total, pct_start=peak_share, div_factor=1 / start,` |
 | | `final_div_factor=start / end, cycle_momentum=False)`, where `peak_share * total > 1` |
 | `WarmUp(then=Constant())` | `LinearLR(start_factor=start, end_factor=1, total_iters=n)`, `n` steps of warm-up |
 
-Sources: Loshchilov and Hutter, SGDR, 2017, https://arxiv.org/abs/1608.03983, equation 5 (one cycle, no restart); Smith
-and Topin, Super-convergence, 2018, https://arxiv.org/abs/1708.07120 (one cycle); Goyal et al., Accurate, large
-minibatch SGD, 2017, https://arxiv.org/abs/1706.02677, section 2.2 (gradual warm-up).
+Sources: Loshchilov and Hutter, SGDR, 2017, https://arxiv.org/abs/1608.03983, equation 5 (one cycle without a restart,
+or several); Huang et al., Snapshot ensembles, 2017, https://arxiv.org/abs/1704.00109, equation 2 (several); Smith and
+Topin, Super-convergence, 2018, https://arxiv.org/abs/1708.07120 (one cycle); Goyal et al., Accurate, large minibatch
+SGD, 2017, https://arxiv.org/abs/1706.02677, section 2.2 (gradual warm-up).
 """
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from wellposed.checks import refusal
+from wellposed.checks import check_count, check_number, refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,29 @@ class Constant(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Linear(Schedule):
+    """A straight line from `start` to `end`, reached when training ends.
+
+    Args:
+        start: The first factor.
+        end: The last factor.
+
+    >>> [Linear().factor(step, 4) for step in range(5)]
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+
+    start: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("Linear.start", self.start, low=0, high=1)
+        check_number("Linear.end", self.end, low=0, high=1)
+
+    def factor(self, step: int, total: int) -> float:
+        return self.start + (self.end - self.start) * _share(step, total)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
     """Half a cosine from 1 down to `floor`, reached when training ends.
 
@@ -60,10 +87,58 @@ class Cosine(Schedule):
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        _refuse_outside(self, "floor", self.floor, 0.0, 1.0)
+        check_number("Cosine.floor", self.floor, low=0, high=1)
 
     def factor(self, step: int, total: int) -> float:
         return _cosine(1.0, self.floor, _share(step, total))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatCosine(Schedule):
+    """Constant for most of training, then half a cosine down to `floor`.
+
+    Args:
+        flat_share: Share of training without a change.
+        floor: The last factor.
+
+    >>> [round(FlatCosine(flat_share=0.5).factor(step, 8), 3) for step in range(9)]
+    [1.0, 1.0, 1.0, 1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+
+    flat_share: float = 0.75
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("FlatCosine.flat_share", self.flat_share, low=0, high=1)
+        check_number("FlatCosine.floor", self.floor, low=0, high=1)
+
+    def factor(self, step: int, total: int) -> float:
+        flat = self.flat_share * total
+        return 1.0 if step < flat else _cosine(1.0, self.floor, _share(step - flat, total - flat))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineRestarts(Schedule):
+    """Half a cosine from 1 down to `floor`, several times: for snapshots at the end of each cycle.
+
+    Args:
+        cycles: How often; all cycles have the same number of steps, but the last, which may be shorter.
+        floor: The factor that each cycle falls to.
+
+    >>> [round(CosineRestarts(cycles=2).factor(step, 8), 3) for step in range(8)]
+    [1.0, 0.854, 0.5, 0.146, 1.0, 0.854, 0.5, 0.146]
+    """
+
+    cycles: int = 5
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count("CosineRestarts.cycles", self.cycles)
+        check_number("CosineRestarts.floor", self.floor, low=0, high=1)
+
+    def factor(self, step: int, total: int) -> float:
+        length = max(1, math.ceil(total / self.cycles))
+        return _cosine(1.0, self.floor, max(0, min(step, total - 1)) % length / length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +160,9 @@ class Steps(Schedule):
         if isinstance(self.every, list):  # as a recipe's file has it
             object.__setattr__(self, "every", tuple(self.every))
         shares = self.every if isinstance(self.every, tuple) else (self.every,)
-        if not all(_number(share) and 0 < share <= 1 for share in shares):
+        if not all(_is_share(share) for share in shares):
             raise refusal("Steps.every", "be a share in (0, 1] or a list of such shares", self.every)
-        _refuse_outside(self, "by", self.by, 0.0, 1.0)
+        check_number("Steps.by", self.by, low=0, high=1)
 
     def factor(self, step: int, total: int) -> float:
         step = min(step, total)
@@ -114,9 +189,9 @@ class OneCycle(Schedule):
     end: float = 1e-4
 
     def __post_init__(self) -> None:
-        _refuse_outside(self, "peak_share", self.peak_share, 0.0, 1.0)
-        _refuse_outside(self, "start", self.start, 0.0, 1.0)
-        _refuse_outside(self, "end", self.end, 0.0, 1.0)
+        check_number("OneCycle.peak_share", self.peak_share, low=0, high=1)
+        check_number("OneCycle.start", self.start, low=0, high=1)
+        check_number("OneCycle.end", self.end, low=0, high=1)
 
     def factor(self, step: int, total: int) -> float:
         peak = max(0.0, self.peak_share * total - 1)
@@ -145,10 +220,9 @@ class WarmUp(Schedule):
     then: Schedule = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
-        _refuse_outside(self, "share", self.share, 0.0, 1.0)
-        _refuse_outside(self, "start", self.start, 0.0, 1.0)
-        if not _whole(self.steps) or self.steps < 0:
-            raise refusal("WarmUp.steps", "be a whole number of at least 0", self.steps)
+        check_number("WarmUp.share", self.share, low=0, high=1)
+        check_number("WarmUp.start", self.start, low=0, high=1)
+        check_count("WarmUp.steps", self.steps, least=0)
         if not isinstance(self.then, Schedule):
             raise refusal("WarmUp.then", "be a schedule", self.then)
 
@@ -162,7 +236,10 @@ class WarmUp(Schedule):
 
 SCHEDULES: dict[str, type[Schedule]] = {
     "Constant": Constant,
+    "Linear": Linear,
     "Cosine": Cosine,
+    "FlatCosine": FlatCosine,
+    "CosineRestarts": CosineRestarts,
     "Steps": Steps,
     "OneCycle": OneCycle,
     "WarmUp": WarmUp,
@@ -180,14 +257,5 @@ def _share(step: float, total: float) -> float:
     return min(1.0, step / total) if total > 0 else 1.0
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _refuse_outside(schedule: Schedule, name: str, value: float, low: float, high: float) -> None:
-    if not _number(value) or not low <= value <= high:
-        raise refusal(f"{type(schedule).__name__}.{name}", f"be in [{low:g}, {high:g}]", value)
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1

@@ -65,13 +65,14 @@ class Stage:
         none = torch.zeros(members, 8, 0, dtype=torch.int64)
         words = torch.randint(2, len(WORDS), (members, 8, 9), generator=generator)
         words[..., 7:] = 0
+        real = (torch.arange(9) < 7).to(dtype).view(9, 1)
         shapes = {"a.weight": (5, 4), "a.bias": (5,), "b.weight": (3, 5, 2, 2), "b.bias": (3,)}
         return cls(
             parameters={name: draw(*shape) for name, shape in shapes.items()},
             gradients={name: draw(*shape) for name, shape in shapes.items()},
             batch={"x": draw(8, 4), "y": target, "codes": none},
             images={"x": draw(8, 3, 12, 10).sigmoid(), "y": target, "codes": none},
-            steps={"x": draw(8, 9, 2), "y": target, "codes": torch.full((members, 8, 1), 7)},
+            steps={"x": draw(8, 9, 2) * real, "y": target, "codes": torch.full((members, 8, 1), 7)},
             tokens={"x": draw(8, 0), "y": target, "codes": words},
             hidden={"x": draw(8, 4), "channels": draw(8, 4, 6, 6)},
             scores={"scores": draw(9)},
@@ -155,12 +156,12 @@ def _average(t: AverageTechnique, s: Stage) -> Results:
 
 def _ended(t: EndTechnique, s: Stage) -> Results:
     scores, gradients = s.scores["scores"], torch.cat([g.flatten(1) for g in s.gradients.values()], dim=1)
-    return {"ended": t.ended(Curves(scores, scores.exp(), 10.0, lambda: gradients.view(len(scores), 5, -1)))}
+    return {"ended": t.ended(Curves(scores, scores.exp(), 10.0, lambda: gradients.view(len(scores), 8, -1)))}
 
 
 def _output(t: OutputTechnique, s: Stage) -> Results:
     logits = s.batch["x"][..., :3]
-    fitted = t.fit(logits, s.batch["y"][0].argmax(-1))
+    fitted = t.fit(logits, torch.arange(logits.shape[1]) % 3)
     return {"output": t.output(logits, fitted)}
 
 

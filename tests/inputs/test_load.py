@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from wellposed.errors import BadInput
-from wellposed.inputs.dataset import Data
+from wellposed.inputs.dataset import Data, Sequences, Texts
 from wellposed.inputs.encode import ImageEncoder, TableEncoder, Target
 from wellposed.inputs.load import load
 
@@ -68,11 +68,31 @@ def test_mnist_whole(shared_data: Path) -> None:
     assert (x.shape, codes.shape, x.max().item()) == ((10000, 1, 28, 28), (10000, 0), 1.0)
 
 
-def test_text_alone_is_told_to_hold_nothing_yet(shared_data: Path) -> None:
-    data = load(str(shared_data / "text" / "sms_spam.tsv"))
-    assert (len(data.rows), set(data.rows.target)) == (5574, {"ham", "spam"})
-    with pytest.raises(BadInput, match=r"text that differs in nearly every row: 'message'"):
-        TableEncoder.fit(table(data))
+def test_texts_of_a_real_file(shared_data: Path) -> None:
+    path = str(shared_data / "text" / "sms_spam.tsv")
+    data = load(path, text="message")
+    assert isinstance(data.rows.features, Texts)
+    assert (data.kind, data.task, len(data.rows), data.flags) == (
+        "text", "classification", 5574, ("--text", "message"),
+    )  # fmt: skip
+    oracle = pd.read_csv(path, sep="\t", keep_default_na=False)
+    assert data.rows.features.values.tolist() == oracle["message"].tolist()
+    with pytest.raises(
+        BadInput, match=r"text that differs in nearly every row: 'message'. Name a column of texts in --text"
+    ):
+        TableEncoder.fit(table(load(path)))
+
+
+def test_sequences_of_a_real_file(shared_data: Path) -> None:
+    path = str(shared_data / "sequence" / "indoor_movement.csv.gz")
+    data = load(path)
+    assert isinstance(data.rows.features, Sequences)
+    assert (data.kind, data.task, len(data.rows)) == ("sequence", "classification", 314)
+    assert data.flags == ("--sequence", "sequence_id", "--step", "step")
+    oracle = pd.read_csv(path).groupby("sequence_id")
+    assert data.rows.features.lengths.tolist() == oracle.size().tolist()
+    assert data.rows.target.tolist() == oracle["label"].first().tolist()
+    assert load(path, sequence="none").kind == "table"
 
 
 @pytest.mark.parametrize(
@@ -268,3 +288,91 @@ def test_a_wide_table_is_loaded(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "wide.csv", index=False)
     features = table(load(str(tmp_path / "wide.csv"), infinite_is_missing=True))
     np.testing.assert_array_equal(features.to_numpy(), frame.iloc[:, :-1].replace(np.inf, np.nan).to_numpy(dtype=float))
+
+
+TEXTS = "label,said\n" + "".join(f"{'ab'[i % 2]},{'hi there' if i % 2 else 'NA'} {i}\n" for i in range(12))
+STEPS = "sequence_id,step,x,y\n" + "".join(f"{i:03},{t},{i * t},{'uv'[i % 2]}\n" for i in range(8) for t in (1, 0))
+
+
+def test_texts_and_a_target_that_stands_before_them(tmp_path: Path) -> None:
+    data = load(write(tmp_path, TEXTS + "a,NA\n,b\n"), text="said")
+    assert isinstance(data.rows.features, Texts)
+    assert (data.target, len(data.rows)) == ("label", 13)
+    assert data.rows.features.values.tolist()[-2:] == ["hi there 11", "NA"]
+    assert data.notes == (
+        "The target is the last of the other columns, 'label'; --target names another.",
+        "prices.csv: dropped 1 row without a target.",
+    )
+    assert load(write(tmp_path, TEXTS), text="said", limit=6).rows.target.tolist() == list("ababab")
+
+
+def test_texts_of_a_test_file(tmp_path: Path) -> None:
+    train, test = write(tmp_path, TEXTS), write(tmp_path, "said,label\n?,b\n,a\n", "test.csv")
+    data = load(train, text="said", test=test)
+    assert data.test is not None and isinstance(data.test.features, Texts)
+    assert (data.test.features.values.tolist(), data.test.target.tolist()) == (["?", ""], ["b", "a"])
+
+
+def test_sequences_are_rows_from_here_on(tmp_path: Path) -> None:
+    path = write(tmp_path, STEPS)
+    data = load(path, limit=6)
+    assert isinstance(data.rows.features, Sequences)
+    assert data.rows.features.ids.tolist() == ["000", "001", "002", "003", "004", "005"]
+    assert data.rows.features.steps["x"].tolist()[:6] == [0, 0, 0, 1, 0, 2]
+    assert data.rows.target.tolist() == list("uvuvuv")
+    test = load(path, test=write(tmp_path, "y,x,step,sequence_id\nu,,1,9\nu,3,0,9\n,1,0,8\n", "test.csv"))
+    assert test.test is not None and isinstance(test.test.features, Sequences)
+    assert (test.test.target.tolist(), test.test.features.ids.tolist()) == (["u"], ["9"])
+    assert test.test.features.steps["x"].tolist() == [3, 3]
+    assert "The test set: dropped 1 sequence without a target." in test.notes
+
+
+def test_sequences_with_two_targets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"prices.csv, row 2, column 'y': found 'v', expected 'u', .* sequence '000'"):
+        load(write(tmp_path, STEPS.replace("000,0,0,u", "000,0,0,v")))
+    with pytest.raises(BadInput, match=r"must have at least 5 sequences with a target. Got 3"):
+        load(write(tmp_path, STEPS), limit=3)
+
+
+def test_folders_of_pictures(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for part, n in (("train", 4), ("test", 2), ("more", 1)):
+        for label in ("0", "1"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for i in range(n):
+                image.new("L", (5 if part == "more" else 4, 4), 20 * i).save(tmp_path / part / label / f"{i}.png")
+    data = load(str(tmp_path / "train"), test=str(tmp_path / "more"))
+    assert (data.kind, data.task, data.target, data.flags) == ("images", "classification", "class", ())
+    assert data.rows.target.tolist() == ["0", "1"] * 4
+    assert data.test is not None and np.asarray(data.test.features).shape == (2, 4, 4)
+    assert load(str(tmp_path / "train"), limit=6).rows.target.tolist() == ["0", "1"] * 3
+    assert load(str(tmp_path / "train"), size=7).flags == ("--size", "7")
+    with pytest.raises(BadInput, match=r"--text must go with a table. Got 'images in train'"):
+        load(str(tmp_path / "train"), text="said")
+    with pytest.raises(BadInput, match=r"--size must be a positive whole number. Got 0"):
+        load(str(tmp_path / "train"), size=0)
+    (tmp_path / "more").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    whole = load(str(tmp_path))
+    assert whole.test is not None and (len(whole.rows), len(whole.test)) == (8, 4)
+
+
+def test_a_size_goes_with_pictures_alone(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--size must go with a folder that has a sub-folder of pictures"):
+        load(write(tmp_path, PRICES), size=8)
+    with pytest.raises(BadInput, match="--size must go with a folder"):
+        load("iris", size=8)
+
+
+def test_fingerprints_of_texts_and_sequences(tmp_path: Path) -> None:
+    texts, steps = write(tmp_path, TEXTS), write(tmp_path, STEPS, "steps.csv")
+    found = [
+        load(texts, text="said"),
+        load(write(tmp_path, TEXTS.replace("hi", "ho"), "b.csv"), text="said"),
+        load(steps),
+        load(steps, step="x"),
+        load(steps, sequence="none"),
+        load(steps, limit=7),
+    ]
+    assert len({data.fingerprint for data in found}) == 6
+    assert load(texts, text="said").fingerprint == found[0].fingerprint

@@ -96,7 +96,7 @@ def test_the_customary_split_of_what_is_fetched(tmp_path: Path, monkeypatch: pyt
         ("a\0b", r"Got 'a\\x00b'"),
         ("", "Got ''. Known: "),
         ("notes.txt", r"notes.txt must end in .csv, .tsv, .parquet, .npz. Got '.txt'"),
-        ("folder", r"The folder 'folder' must hold IDX files .* Got none"),
+        ("folder", r"The folder 'folder' must hold IDX files .*, or a sub-folder of pictures for each class. Got none"),
     ],
 )
 def test_what_is_no_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, words: str) -> None:
@@ -106,3 +106,25 @@ def test_what_is_no_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / name).write_text("a,b\n1,2\n")
     with pytest.raises(BadInput, match=words):
         read_source(asked)
+
+
+def test_cells_that_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('said,x\n" NA ",NA\n?,1\n')
+    raw = read_source(str(tmp_path / "a.csv"), verbatim=("said",))
+    assert isinstance(raw, RawTable)
+    assert raw.frame["said"].tolist() == [" NA ", "?"]
+    assert raw.frame["x"].isna().tolist() == [True, False]
+
+
+def test_a_folder_of_pictures_is_one_of_images(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        image.new("L", (4, 3)).save(tmp_path / label / "0.png")
+    raw = read_source(str(tmp_path), size=5)
+    assert isinstance(raw, RawImages)
+    assert (raw.images.shape, raw.labels.tolist(), raw.target, raw.test) == ((2, 5, 5), ["a", "b"], "class", None)
+    write_idx(tmp_path, "train", 3)
+    assert read_folder(tmp_path).target == "label"
+    with pytest.raises(BadInput, match="--size must go with a folder that has a sub-folder of pictures"):
+        read_source(str(tmp_path), size=5)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.nets.helpers import Scaled, compare_all
 from tests.nets.test_mlp import TIGHT, drawn
 from torch import nn
 
 from wellposed.errors import BadInput
 from wellposed.nets.cnn import CNN
-from wellposed.nets.net import Inputs
+from wellposed.nets.net import Inputs, unplaced
 from wellposed.techniques import BatchNorm, Dropout
 
 
@@ -59,6 +60,19 @@ def test_norms_act_everywhere_and_dropout_in_dense_layers_alone() -> None:
     ]  # fmt: skip
 
 
+def test_parametrizations_act_on_every_weight() -> None:
+    layers, inputs = [Scaled(power=2)], Inputs((1, 8, 8))
+    net = CNN(channels=(2, 3), widths=(4,)).build(inputs, 2, layers)
+    assert unplaced(net, layers) == []
+    assert [type(m).__name__ for m in net.modules()].count("Reweighted") == 4
+    compare_all(net.double(), inputs)
+
+
+def test_without_dense_layers_dropout_finds_no_room() -> None:
+    layers = [Dropout(), BatchNorm()]
+    assert unplaced(CNN(widths=()).build(Inputs((1, 8, 8)), 2, layers), layers) == layers[:1]
+
+
 @pytest.mark.parametrize("size", [4, 5, 6, 7, 28, 29])
 @pytest.mark.parametrize("widths", [(), (3,)])
 def test_every_size_that_is_not_refused_fits(size: int, widths: tuple[int, ...]) -> None:
@@ -73,6 +87,10 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (
         lambda: CNN().build(Inputs((5,)), 2, ()),
         "The input of CNN must be images (C, H, W). Got (5,). Use the net MLP for tables.",
+    ),
+    (
+        lambda: CNN().build(Inputs((0,), vocabulary=5), 2, ()),
+        "The input of CNN must be images (C, H, W). Got 'texts'. Use the net BagOfWords, Recurrent or Transformer.",
     ),
     (
         lambda: CNN().build(Inputs((1, 3, 28)), 2, ()),

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.nets.helpers import Faded, Scaled, compare_all, draw_inputs
 from torch import Tensor, nn
 
 from wellposed.errors import BadInput
-from wellposed.nets.mlp import MLP, Embedded, Residual, Tabular
-from wellposed.nets.net import Inputs
+from wellposed.nets.mlp import MLP, Embedded, Residual, Tabular, Unrolled
+from wellposed.nets.net import Inputs, unplaced
 from wellposed.techniques import BatchNorm, Dropout, LayerNorm
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
@@ -53,6 +54,42 @@ def test_inputs_of_layers_of_equal_width_are_added() -> None:
     torch.testing.assert_close(net(X), affine(h, p, "4"), **TIGHT)
 
 
+def test_blocks_of_two_layers_add_before_the_last_activation() -> None:
+    """Five layers of 4 behind an input of 5: one that leads in, two blocks; the inner width of a block is free."""
+    net = drawn(MLP(widths=(4, 4, 4, 3, 4), activation="tanh", residual=True, block=2).build(Inputs((5,)), 1, ()))
+    p = dict(net.named_parameters())
+    assert [type(m).__name__ for m in net] == ["Linear", "Tanh", "Residual", "Tanh", "Residual", "Tanh", "Linear"]
+    h = torch.tanh(affine(X, p, "0"))
+    for name in ("2", "4"):
+        h = torch.tanh(h + affine(torch.tanh(affine(h, p, f"{name}.block.0")), p, f"{name}.block.2"))
+    torch.testing.assert_close(net(X), affine(h, p, "6"), **TIGHT)
+
+
+def test_layers_that_fill_no_block_stand_alone() -> None:
+    net = MLP(widths=(5, 5, 5, 4), residual=True, block=3).build(Inputs((5,)), 1, ())
+    assert [type(m).__name__ for m in net] == ["Residual", "ReLU", "Linear", "ReLU", "Linear"]
+    net = MLP(widths=(5, 5, 4), residual=True, block=3).build(Inputs((5,)), 1, ())
+    assert [type(m).__name__ for m in net] == ["Linear", "ReLU"] * 3 + ["Linear"]
+
+
+@pytest.mark.parametrize(("block", "n_blocks"), [(1, 4), (2, 2)])
+def test_techniques_find_their_room_in_blocks(block: int, n_blocks: int) -> None:
+    layers = [BatchNorm(), Dropout(), Faded(), Scaled(power=2)]
+    net = MLP(widths=(5, 5, 5, 5), residual=True, block=block).build(Inputs((5,)), 2, layers)
+    assert unplaced(net, layers) == []
+    residuals = [m for m in net if isinstance(m, Residual)]
+    assert [m.block[-1].depth for m in residuals] == [(i + 1) / n_blocks for i in range(n_blocks)]
+    names = [type(m).__name__ for m in net.modules()]
+    counts = [names.count(n) for n in ("Reweighted", "StackedBatchNorm", "StackedDropout")]
+    assert counts == [5, 4, 4]
+    compare_all(net.double().eval(), Inputs((5,)))
+
+
+def test_without_residual_blocks_branches_find_no_room() -> None:
+    layers = [Faded()]
+    assert unplaced(MLP().build(Inputs((5,)), 2, layers), layers) == layers
+
+
 def test_norms_and_dropout_act_in_each_hidden_layer() -> None:
     net = drawn(MLP(widths=(4, 4)).build(Inputs((5,)), 2, [LayerNorm(), Dropout(rate=0.5)])).eval()
     p = dict(net.named_parameters())
@@ -92,6 +129,24 @@ def test_images_are_flattened_row_by_row() -> None:
     torch.testing.assert_close(net(x), affine(affine(x.reshape(7, 18), p, "1").clamp_min(0), p, "3"), **TIGHT)
 
 
+def test_sequences_are_unrolled_with_nothing_behind_their_end() -> None:
+    inputs = Inputs((6, 3))
+    net = drawn(MLP(widths=(4,)).build(inputs, 2, ()))
+    assert isinstance(net, Unrolled)
+    p, (x, codes) = dict(net.named_parameters()), (t[0] for t in draw_inputs(inputs, 1))
+    flat = torch.stack([torch.cat((row[:n].flatten(), row.new_zeros(18 - 3 * n))) for row, n in zip(x, codes[:, 0])])  # noqa: B905
+    spoiled = torch.where((torch.arange(6) < codes).unsqueeze(-1), x, torch.nan)
+    expected = affine(affine(flat, p, "body.1").clamp_min(0), p, "body.3")
+    torch.testing.assert_close(net(spoiled, codes), expected, **TIGHT)
+    compare_all(net, inputs)
+
+
+def test_a_shortcut_may_change_the_shape() -> None:
+    block = drawn(Residual(nn.Linear(5, 2), nn.Linear(5, 2)))
+    p = dict(block.named_parameters())
+    torch.testing.assert_close(block(X), affine(X, p, "block") + affine(X, p, "shortcut"), **TIGHT)
+
+
 def test_a_residual_adds_its_input() -> None:
     block = Residual(nn.Tanh())
     torch.testing.assert_close(block(X), X + X.tanh(), **TIGHT)
@@ -104,9 +159,16 @@ def test_a_residual_adds_its_input() -> None:
         (lambda: MLP(widths=[8]), "MLP.widths must be a tuple of positive whole numbers. Got [8]."),
         (lambda: MLP(activation="relu6"), "MLP.activation must name an activation. Got 'relu6'. Did you mean 'relu'?"),
         (lambda: MLP(residual=1), "MLP.residual must be true or false. Got 1."),
+        (lambda: MLP(residual=True, block=0), "MLP.block must be a positive whole number. Got 0."),
+        (lambda: MLP(block=2), "MLP.block must be 1 without residual blocks. Got 2. Set residual to true."),
+        (
+            lambda: MLP().build(Inputs((0,), vocabulary=9), 2, ()),
+            "The input of MLP must be numbers, categories, images or sequences. Got 'texts'. "
+            "Use the net BagOfWords, Recurrent or Transformer.",
+        ),
     ],
 )
-def test_what_no_network_can_be_is_refused(make: Callable[[], MLP], message: str) -> None:
+def test_what_no_network_can_be_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(BadInput) as error:
         make()
     assert str(error.value) == message

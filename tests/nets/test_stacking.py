@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wellposed.nets.mlp import MLP, Residual
 from wellposed.nets.net import Inputs
-from wellposed.nets.stacking import RULES, has_rule, merge, stack_forward, unmerge
+from wellposed.nets.stacking import RULES, call_alone, merge, stack_forward, unmerge
 from wellposed.techniques import BatchNorm, LayerNorm
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
@@ -78,6 +78,10 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "conv in groups": (lambda: nn.Conv2d(2, 4, 3, groups=2), IMAGE),
     "conv of one pixel": (lambda: nn.Conv2d(2, 1, 1), (1, 2, 1, 1)),
     "conv that reflects": (lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), IMAGE),
+    "conv over steps": (lambda: nn.Conv1d(2, 4, 3, stride=2, padding=1, groups=2), (4, 2, 7)),
+    "conv over steps that wraps": (
+        lambda: nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular", bias=False), (4, 2, 7)
+    ),
     "max-pool": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(2)), IMAGE),
     "average-pool": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.AvgPool2d(3, stride=1, padding=1)), IMAGE),
     "adaptive pools": (
@@ -86,6 +90,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "flatten": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(60, 2)), IMAGE),
     "flatten in part": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(2), nn.Linear(20, 2)), IMAGE),
     "other activations": (lambda: nn.Sequential(nn.Linear(6, 5), nn.PReLU(), nn.Softplus(), nn.Hardtanh()), ROW),
+    "slopes of channels": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.PReLU(3), nn.Mish()), IMAGE),
+    "one slope of images": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.PReLU()), IMAGE),
     "in-place activations": (
         lambda: nn.Sequential(nn.Linear(6, 5), nn.ReLU(inplace=True), nn.Linear(5, 4), nn.SiLU(inplace=True)), ROW
     ),
@@ -165,7 +171,28 @@ def test_networks_over_categories_are_taken_apart_too(k: int, training: bool) ->
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(k, 8, 4, generator=generator, dtype=torch.float64)
     compare(net, (x, torch.randint(0, 3, (k, 8, 2), generator=generator)), k)
-    assert has_rule(net)
+
+
+@pytest.mark.parametrize("name", ["conv", "conv over steps", "slopes of channels", "other activations", "our norms"])
+def test_parameters_of_one_network_may_lack_the_axis_of_members(name: str) -> None:
+    make, shape = CASES[name]
+    module, x = make().double(), torch.randn(1, *shape, dtype=torch.float64)
+    parameters, buffers = draw(module, 1)
+    alone = {n: p.detach().squeeze(0) for n, p in parameters.items()}
+    forward = stack_forward(module.eval())
+    torch.testing.assert_close(forward({**alone, **buffers}, x), forward({**parameters, **buffers}, x), **TIGHT)
+
+
+def test_called_alone_it_is_the_module_itself() -> None:
+    """Outputs, gradients and running statistics."""
+    module = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.PReLU()).double()
+    other, x = copy.deepcopy(module), torch.randn(4, 6, dtype=torch.float64)
+    found, expected = call_alone(module, x), other(x)
+    torch.testing.assert_close(found, expected, **TIGHT)
+    (found * x.sum()).sum().backward()
+    (expected * x.sum()).sum().backward()
+    torch.testing.assert_close([p.grad for p in module.parameters()], [p.grad for p in other.parameters()], **TIGHT)
+    torch.testing.assert_close(module[1].running_var, other[1].running_var, **TIGHT)
 
 
 def test_gradients_reach_the_inputs() -> None:
@@ -218,14 +245,6 @@ def test_a_prefix_names_where_the_tensors_are() -> None:
     x = torch.randn(2, 4, 6, dtype=torch.float64)
     under = {f"body.{name}": t for name, t in tensors.items()}
     assert torch.equal(stack_forward(module, "body.")(under, x), stack_forward(module)(tensors, x))
-
-
-def test_what_runs_by_rules_is_known() -> None:
-    assert has_rule(nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU())))
-    assert has_rule(Residual(nn.Linear(2, 2)))
-    assert not has_rule(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
-    assert not has_rule(Residual(Custom()))
-    assert not has_rule(hooked())
 
 
 def test_a_subclass_is_not_taken_for_its_base() -> None:

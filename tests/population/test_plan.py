@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Inputs
+from wellposed.nets.recurrent import Recurrent
 from wellposed.population import plan
 from wellposed.population.plan import Work, evaluated_rows, kept_pages, measure, threads_each, workers
 from wellposed.techniques import BatchNorm, Dropout, LayerNorm
@@ -33,6 +35,14 @@ def test_groups_strides_and_a_linear_layer_over_positions_are_counted() -> None:
     net = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2, stride=2), nn.Flatten(2), nn.Linear(9, 5, bias=False))
     flops = 2 * 8 * 2 * 9 * 9 + 2 * 9 * 5 * 8
     assert measure(net, Inputs((4, 7, 7))) == Work(flops=flops, width=4 * 49)
+
+
+def test_a_text_and_a_sequence_are_measured_whole() -> None:
+    texts, steps = Inputs((0,), (), 1000), Inputs((9, 3))
+    assert measure(BagOfWords(embedding=5, widths=(4,)).build(texts, 2, ()), texts).flops == 2 * (5 * 4 + 4 * 2)
+    assert measure(MLP(widths=(4,)).build(steps, 2, ()), steps) == Work(flops=2 * (27 * 4 + 4 * 2), width=27)
+    short, long = (measure(Recurrent().build(given, 2, ()), given) for given in (steps, Inputs((90, 3))))
+    assert long.flops > 5 * short.flops
 
 
 def test_looking_up_categories_costs_nothing() -> None:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from tests.population.test_population import build, recipe, trained
 
+from wellposed.errors import BadInput
 from wellposed.inputs.dataset import Rows
 from wellposed.population.start import facts_of, shares_of
 from wellposed.random import Key
@@ -56,9 +58,9 @@ def test_start_techniques_act_once_before_the_first_step(rows: Rows) -> None:
 def test_shares_of_classes_and_mean_of_numbers() -> None:
     none = torch.zeros(4, 0, dtype=torch.int64)
     x, weight = torch.zeros(4, 1), torch.tensor([1.0, 1.0, 2.0, 0.0])
-    assert shares_of(Rows(x, none, torch.tensor([0, 1, 1, 2]))).tolist() == [0.25, 0.5, 0.25]
-    assert shares_of(Rows(x, none, torch.tensor([0, 1, 1, 2]), weight)).tolist() == [0.25, 0.75, 0.0]
-    assert shares_of(Rows(x, none, torch.tensor([[1.0], [2.0], [3.0], [9.0]]), weight)).tolist() == [2.25]
+    assert shares_of(Rows(x, none, torch.tensor([0, 1, 1, 2])), 4).tolist() == [0.25, 0.5, 0.25, 0.0]
+    assert shares_of(Rows(x, none, torch.tensor([0, 1, 1, 2]), weight), 3).tolist() == [0.25, 0.75, 0.0]
+    assert shares_of(Rows(x, none, torch.tensor([[1.0], [2.0], [3.0], [9.0]]), weight), 1).tolist() == [2.25]
 
 
 def test_facts_are_by_column_channel_and_channel_of_steps() -> None:
@@ -109,3 +111,17 @@ def test_soft_labels_are_trained_on(rows: Rows) -> None:
     for other in found[1:]:
         for name, tensor in found[0].items():
             torch.testing.assert_close(other[name], tensor, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("y", "sentence"),
+    [
+        (torch.full((120, 2), 0.5), "Soft labels must have one column for each of 3 classes. Got (120, 2)."),
+        (torch.tensor([[0.2, 0.2, 0.2]] * 120), "The soft labels of row 0 must be probabilities that sum to 1. Got "),
+        (torch.tensor([[1.5, -0.5, 0.0]] * 120), "The soft labels of row 0 must be"),
+    ],
+)
+def test_soft_labels_that_are_none_are_refused(rows: Rows, y: torch.Tensor, sentence: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        trained(build(recipe(epochs=1, techniques=(He(),)), members=2), Rows(rows.x, rows.codes, y.double()))
+    assert str(refused.value).startswith(sentence)

@@ -138,3 +138,9 @@ def test_command_is_safe_to_paste() -> None:
     words = shlex.split(command(a_result()))
     assert words[:5] == ["wellposed", "fit", "some data.csv", "--target", "price; rm"]
     assert words[-4:] == ["--members", "3", "--seed", "7"]
+
+
+def test_command_names_the_columns_that_were_named() -> None:
+    result = a_result()
+    result["data"] = {**result["data"], "flags": ["--text", "what he said"]}
+    assert shlex.split(command(result))[3:6] == ["--text", "what he said", "--target"]

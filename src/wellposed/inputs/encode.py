@@ -20,6 +20,7 @@ from wellposed.inputs.target import Target
 __all__ = ["ImageEncoder", "TableEncoder", "Target"]
 
 MANY_VALUES = 50
+DIFFERING = "of text that differs in nearly every row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,8 @@ class TableEncoder:
                 notes += [note] if note else []
         told = [f"Dropped {_n_columns(names)} {why}: {_listed(names)}." for why, names in dropped.items()]
         if not fields:
-            raise BadInput(f"{where} must have a column to learn from. Got none. {' '.join(told)}".rstrip())
+            do = "Name a column of texts in --text." if DIFFERING in dropped else ""
+            raise BadInput(" ".join([f"{where} must have a column to learn from. Got none.", *told, do]).rstrip())
         return cls(fields=tuple(fields), infinite_is_missing=infinite_is_missing, notes=(*told, *notes))
 
     def encode(
@@ -157,7 +159,7 @@ def _fit_field(column: pd.Series, name: str, where: str, infinite_is_missing: bo
         if len(known) == 1 and (codes >= 0).all():
             return "with one value only", b"", ""
         if len(known) > MANY_VALUES and 2 * len(known) > len(codes):
-            return "of text that differs in nearly every row", b"", ""
+            return DIFFERING, b"", ""
         content = "\0".join(["category", *known, ""]).encode(errors="surrogatepass") + codes.tobytes()
         return CategoryField(name=name, known=tuple(known)), content, ""
     if kind == "date":

@@ -6,7 +6,7 @@ import pandas as pd
 from wellposed.checks import refusal
 from wellposed.errors import BadInput
 from wellposed.inputs.columns import column_kind, numbers, texts
-from wellposed.inputs.dataset import Features, Kind, Part, Task
+from wellposed.inputs.dataset import Features, Kind, Part, Sequences, Task, take
 
 FEWEST_ROWS = 5
 MOST_GRADES = 20  # integers with more distinct values than this are a quantity, not classes
@@ -40,7 +40,7 @@ def decide_task(label: pd.Series, task: str, *, kind: Kind, where: str) -> tuple
     values = numbers(present, where=where, infinite_is_missing=True)
     distinct = np.unique(values[~np.isnan(values)])
     few = len(distinct) <= MOST_GRADES and 2 * len(distinct) <= len(values)
-    if not (distinct == np.floor(distinct)).all() or (kind == "table" and not few):
+    if not (distinct == np.floor(distinct)).all() or (kind != "images" and not few):
         return "regression", ()
     if len(distinct) == 2 or kind == "images":
         return "classification", ()
@@ -59,15 +59,18 @@ def settle_rows(
     final = target.to_numpy(dtype=np.float64) if task == "regression" else _labels(target, where)
     if keep.all():
         return Part(features, final), ()
-    kept = features[keep].reset_index(drop=True) if isinstance(features, pd.DataFrame) else features[keep]
-    n = int((~keep).sum())
-    return Part(kept, final), (f"{where}: dropped {n} row{'s' if n > 1 else ''} without a target.",)
+    kept = take(features, np.flatnonzero(keep))
+    if isinstance(kept, pd.DataFrame):
+        kept = kept.reset_index(drop=True)
+    n, noun = int((~keep).sum()), "sequence" if isinstance(features, Sequences) else "row"
+    return Part(kept, final), (f"{where}: dropped {n} {noun}{'s' if n > 1 else ''} without a target.",)
 
 
 def check_rows(rows: Part, task: Task, *, where: str, target: str) -> tuple[str, ...]:
     """Refuse training rows that nothing can be learnt from; a note names classes of a single row."""
     if len(rows) < FEWEST_ROWS:
-        raise refusal(where, f"have at least {FEWEST_ROWS} rows with a target", len(rows))
+        noun = "sequences" if isinstance(rows.features, Sequences) else "rows"
+        raise refusal(where, f"have at least {FEWEST_ROWS} {noun} with a target", len(rows))
     if task == "regression":
         return ()
     counts = pd.Series(rows.target).value_counts()

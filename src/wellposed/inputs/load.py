@@ -2,16 +2,21 @@
 
 import hashlib
 import os
+from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from wellposed.checks import nearest, refusal
+from wellposed.checks import check_count, nearest, refusal
 from wellposed.inputs.columns import column_kind, numbers
-from wellposed.inputs.dataset import Data, Features, Kind, Part
+from wellposed.inputs.dataset import Data, Features, Kind, Part, Sequences, Texts, take
+from wellposed.inputs.folder import read_test_folder
+from wellposed.inputs.forms import NONE, SEQUENCE, Form, find_form
 from wellposed.inputs.frame import require_columns
+from wellposed.inputs.idx import read_idx_pair
 from wellposed.inputs.labels import check_rows, check_test_rows, decide_task, settle_rows
 from wellposed.inputs.source import RawImages, RawTable, read_source
 
@@ -28,6 +33,10 @@ def load(
     limit: int | None = None,
     infinite_is_missing: bool = False,
     missing: tuple[str, ...] = (),
+    text: str | None = None,
+    sequence: str | None = None,
+    step: str | None = None,
+    size: int | None = None,
 ) -> Data:
     """Read a data set.
 
@@ -36,13 +45,19 @@ def load(
 
     Args:
         source: A `.csv`, `.tsv` or `.parquet` file (also gzip-compressed), an `.npz` with `X` and `y`, a folder of
-            IDX files, or a built-in name; a path that exists wins over a name.
+            IDX files or of pictures (a sub-folder for each class, perhaps within `train` and `test`), or a built-in
+            name; a path that exists wins over a name.
         target: Name of the column to predict; the last one by default.
         task: What is asked.
-        test: A file of test rows in the same format; for a folder of IDX files, another one.
-        limit: Keep the first training rows only.
+        test: A file of test rows in the same format; for a folder, another one.
+        limit: Keep the first training rows (texts, sequences, images) only.
         infinite_is_missing: Take infinities as missing instead of refusing them.
         missing: Marks of missing values besides the usual ones (empty, NA, N/A, NaN, null, None, ?, -).
+        text: Name of the column of texts to learn from, alone.
+        sequence: Name of the column that says which sequence a row belongs to; a column `sequence_id` is taken without
+            being asked for, unless this is "none".
+        step: Name of the column that orders the rows of a sequence; a column `step` likewise.
+        size: Make the pictures of a folder squares of this size.
     """
     if task not in TASKS:
         raise refusal("--task", f"be one of {', '.join(TASKS)}", task, nearest(task, TASKS))
@@ -50,19 +65,39 @@ def load(
         raise refusal("--limit", "be at least 1", limit)
     if isinstance(missing, str):
         raise refusal("missing", "be a tuple of marks", missing)
-    raw = read_source(source, missing=missing, limit=limit)
-    notes = list(raw.notes)
+    if size is not None:
+        check_count("--size", size)
+    ids = (sequence or SEQUENCE,) if text is None and sequence != NONE else ()
+    reading = partial(read_source, source, missing=missing, text=ids, verbatim=() if text is None else (text,))
+    raw = reading(limit=limit, size=size)
+    notes: list[str] = []
+    form = Form(infinite_is_missing=infinite_is_missing)
     if isinstance(raw, RawTable):
-        column = _pick_target(raw, target, notes)
-        given: Given = _part_of_table(raw, column, infinite_is_missing)
-        given_test = _test_table(test, raw, column, missing, infinite_is_missing) if test else None
+        form, told = find_form(
+            raw.frame, text=text, sequence=sequence, step=step, target=target, where=raw.name,
+            infinite_is_missing=infinite_is_missing,
+        )  # fmt: skip
+        if form.kind == "sequence" and limit is not None:
+            raw = reading()
+    if isinstance(raw, RawTable):
+        notes += [*raw.notes, *told]
+        column = _pick_target(raw, target, form, notes)
+        given, told = _part_of_table(raw, column, form)
+        notes += told
+        if form.kind == "sequence":
+            given = take(given[0], np.arange(len(given[1]))[:limit]), given[1].iloc[:limit]
+        given_test = _test_table(test, raw, column, missing, form) if test else None
     else:
+        notes += raw.notes
+        for flag, name in {"--text": text, "--sequence": sequence, "--step": step}.items():
+            if name is not None:
+                raise refusal(flag, "go with a table", f"images in {raw.name}")
         column = raw.target
         if target not in (None, column):
             raise refusal("--target", f"be {column!r} for images", target)
         given = raw.images, pd.Series(raw.labels, name=column)
         given_test = _test_images(test, raw) if test else _own_test_images(raw)
-    kind: Kind = "table" if isinstance(raw, RawTable) else "images"
+    kind: Kind = form.kind if isinstance(raw, RawTable) else "images"
     asked, told = decide_task(given[1], task, kind=kind, where=raw.name)
     notes += told if isinstance(raw, RawImages) or raw.target is None else ()
     settle = partial(settle_rows, task=asked, infinite_is_missing=infinite_is_missing)
@@ -73,7 +108,8 @@ def load(
         test_rows, told = settle(given_test[0], given_test[1], where="The test set")
         notes += told
         check_test_rows(test_rows, rows, asked)
-    return Data(raw.name, kind, asked, column, rows, test_rows, tuple(notes), fingerprint(rows, test_rows))
+    content, flags = fingerprint(rows, test_rows), form.flags if size is None else ("--size", str(size))
+    return Data(raw.name, kind, asked, column, rows, test_rows, tuple(dict.fromkeys(notes)), content, flags)
 
 
 def fingerprint(rows: Part, test: Part | None) -> str:
@@ -81,15 +117,23 @@ def fingerprint(rows: Part, test: Part | None) -> str:
     digest = hashlib.sha256()
     for part in (rows, test) if test is not None else (rows,):
         features = part.features
-        if isinstance(features, pd.DataFrame):
-            for name, column in features.items():
-                digest.update(f"\0{name}\0".encode(errors="surrogatepass"))
-                digest.update(_content(column.to_numpy()))
-        else:
+        if isinstance(features, np.ndarray):
             digest.update(f"\0{features.shape}{features.dtype}".encode())
             digest.update(np.ascontiguousarray(features).data)
+        elif isinstance(features, Texts):
+            digest.update(_named(features.column, features.values))
+        else:
+            if isinstance(features, Sequences):
+                digest.update(b"\0sequences\0" + _content(features.lengths))
+                features = features.steps
+            for name, column in features.items():
+                digest.update(_named(str(name), column.to_numpy()))
         digest.update(b"\0target\0" + _content(part.target))
     return digest.hexdigest()
+
+
+def _named(name: str, values: np.ndarray) -> bytes:
+    return f"\0{name}\0".encode(errors="surrogatepass") + _content(values)
 
 
 def _content(values: np.ndarray) -> bytes:
@@ -98,15 +142,17 @@ def _content(values: np.ndarray) -> bytes:
     return "\0".join([str(value) for value in values.tolist()]).encode(errors="surrogatepass")
 
 
-def _pick_target(raw: RawTable, target: str | None, notes: list[str]) -> str:
+def _pick_target(raw: RawTable, target: str | None, form: Form, notes: list[str]) -> str:
     names = [str(name) for name in raw.frame.columns]
-    if len(names) < 2:
+    free = [name for name in names if name not in form.columns]
+    if len(names) < 2 or not free:
         raise refusal(raw.name, "have a column to predict and one to learn from", names)
     if target is None and raw.target is not None:
         return raw.target
     if target is None:
-        notes.append(f"The target is the last column, {names[-1]!r}; --target names another.")
-        return names[-1]
+        which = "last column" if free[-1] == names[-1] else "last of the other columns"
+        notes.append(f"The target is the {which}, {free[-1]!r}; --target names another.")
+        return free[-1]
     if target in names:
         return target
     if target.strip() in names:
@@ -114,30 +160,34 @@ def _pick_target(raw: RawTable, target: str | None, notes: list[str]) -> str:
     raise refusal("--target", f"name a column of {raw.name}", target, nearest(target, names))
 
 
-def _part_of_table(raw: RawTable, target: str, infinite_is_missing: bool) -> Given:
-    """The features, without infinities, and the target."""
+def _part_of_table(raw: RawTable, target: str, form: Form) -> tuple[Given, tuple[str, ...]]:
+    """The features, without infinities, and the target; and notes."""
     frame = raw.frame.copy(deep=False)
-    for name, column in frame.items():
+    for name, column in frame.items() if form.kind != "text" else ():
         if pd.api.types.is_float_dtype(column.dtype) and np.isinf(column.to_numpy(np.float64, na_value=np.nan)).any():
-            frame[name] = numbers(column, where=raw.name, infinite_is_missing=infinite_is_missing)
-    return frame.drop(columns=[target]), frame[target]
+            frame[name] = numbers(column, where=raw.name, infinite_is_missing=form.infinite_is_missing)
+    features, label, notes = form.read(frame.drop(columns=[target]), frame[target], where=raw.name)
+    return (features, label), notes
 
 
-def _test_table(test: str, raw: RawTable, target: str, missing: tuple[str, ...], infinite_is_missing: bool) -> Given:
+def _test_table(test: str, raw: RawTable, target: str, missing: tuple[str, ...], form: Form) -> Given:
     """Test rows, typed as the training rows are."""
-    train = raw.frame
+    train = raw.frame[[form.column, target]] if form.kind == "text" else raw.frame
     text = [str(name) for name, column in train.items() if column_kind(column) != "numeric" and column.notna().any()]
-    found = _existing(test, missing, text)
+    found = _existing(test, missing, text, (form.column,) if form.kind == "text" else ())
     if not isinstance(found, RawTable):
         raise refusal("--test", "be a table like the training rows", test)
     require_columns(found.frame, [str(name) for name in train.columns], found.name)
     for name in train.columns.difference(text):
         if train[name].notna().any():
-            numbers(found.frame[name], where=found.name, infinite_is_missing=infinite_is_missing)
-    return _part_of_table(found, target, infinite_is_missing)
+            numbers(found.frame[name], where=found.name, infinite_is_missing=form.infinite_is_missing)
+    return _part_of_table(found, target, form)[0]
 
 
 def _test_images(test: str, raw: RawImages) -> Given:
+    if os.path.isdir(test) and read_idx_pair(Path(test), "train") is None:
+        pictures = read_test_folder(Path(test), raw.images.shape[1:])
+        return pictures.pixels, pd.Series(pictures.labels, name=raw.target)
     found = _existing(test, (), ())
     if not isinstance(found, RawImages):
         raise refusal("--test", "hold images like the training rows", test)
@@ -151,9 +201,11 @@ def _own_test_images(raw: RawImages) -> Given | None:
     return None if raw.test is None else (raw.test[0], pd.Series(raw.test[1], name=raw.target))
 
 
-def _existing(test: str, missing: tuple[str, ...], text: list[str] | tuple[()]) -> RawTable | RawImages:
+def _existing(
+    test: str, missing: tuple[str, ...], text: Collection[str], verbatim: Collection[str] = ()
+) -> RawTable | RawImages:
     if not os.path.exists(test):  # unlike Path.exists, False for a name that no path can have
         folder, name = os.path.split(test)
         beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
         raise refusal("--test", "be a file of test rows", test, nearest(name, beside))
-    return read_source(test, missing=missing, text=text)
+    return read_source(test, missing=missing, text=text, verbatim=verbatim)

@@ -12,6 +12,7 @@ from wellposed.checks import nearest, refusal
 from wellposed.errors import BadInput
 from wellposed.inputs.arrays import read_npz
 from wellposed.inputs.builtin import BUILT_IN, N_TRAIN, TABLES, builtin_folder, builtin_table, fetch_images
+from wellposed.inputs.folder import read_class_folders, sub_folders
 from wellposed.inputs.frame import as_pandas
 from wellposed.inputs.idx import read_idx_pair
 from wellposed.inputs.table import SUFFIXES, read_table, table_suffix
@@ -42,7 +43,13 @@ class RawImages:
 
 
 def read_source(
-    source: str, *, missing: Collection[str] = (), limit: int | None = None, text: Collection[str] = ()
+    source: str,
+    *,
+    missing: Collection[str] = (),
+    limit: int | None = None,
+    text: Collection[str] = (),
+    verbatim: Collection[str] = (),
+    size: int | None = None,
 ) -> RawTable | RawImages:
     """What a path or a built-in name stands for; a path that exists wins over a name.
 
@@ -51,10 +58,16 @@ def read_source(
         missing: Marks of missing values besides the usual ones of a text file.
         limit: Read the first training rows only.
         text: Names of columns that stay text even where they look like numbers.
+        verbatim: Names of columns whose cells stay as they are written.
+        size: Make pictures of a folder squares of this size.
     """
     if os.path.exists(source):  # unlike Path.exists, False for a name that no path can have
         path = Path(source)
-        return read_folder(path, limit=limit) if path.is_dir() else _read_file(path, missing, limit, text)
+        if path.is_dir():
+            return read_folder(path, limit=limit, size=size)
+        _refuse_size(size, source)
+        return _read_file(path, missing, limit, text, verbatim)
+    _refuse_size(size, source)
     if source in TABLES:
         frame, notes = builtin_table(source)
         return RawTable(source, frame.iloc[:limit], "target", notes)
@@ -69,18 +82,30 @@ def read_source(
     raise refusal("DATA", "be a file, a folder, or a built-in name", source, _hint(source))
 
 
-def read_folder(folder: Path, *, limit: int | None = None) -> RawImages:
-    """The images of a folder of IDX files; its `t10k` files are the test set."""
+def read_folder(folder: Path, *, limit: int | None = None, size: int | None = None) -> RawImages:
+    """The images of a folder: of IDX files, whose `t10k` files are the test set; or of sub-folders, one a class."""
     name = folder.resolve().name
     pair = read_idx_pair(folder, "train")
-    if pair is None:
-        do = "Folders of images and other files are not read yet; name a file in it."
-        raise BadInput(f"The folder {name!r} must hold IDX files such as train-images-idx3-ubyte.gz. Got none. {do}")
-    images, labels = pair
-    return RawImages(name, images[:limit], labels[:limit], "label", read_idx_pair(folder, "t10k"))
+    if pair is not None:
+        _refuse_size(size, name)
+        images, labels = pair
+        return RawImages(name, images[:limit], labels[:limit], "label", read_idx_pair(folder, "t10k"))
+    if not sub_folders(folder):
+        must = "hold IDX files such as train-images-idx3-ubyte.gz, or a sub-folder of pictures for each class"
+        raise BadInput(f"The folder {name!r} must {must}. Got none. For another file, name the file itself.")
+    train, test = read_class_folders(folder, size=size, limit=limit)
+    own_test = None if test is None else (test.pixels, test.labels)
+    return RawImages(name, train.pixels, train.labels, "class", own_test, train.notes)
 
 
-def _read_file(path: Path, missing: Collection[str], limit: int | None, text: Collection[str]) -> RawTable | RawImages:
+def _refuse_size(size: int | None, name: str) -> None:
+    if size is not None:
+        raise refusal("--size", "go with a folder that has a sub-folder of pictures for each class", name)
+
+
+def _read_file(
+    path: Path, missing: Collection[str], limit: int | None, text: Collection[str], verbatim: Collection[str]
+) -> RawTable | RawImages:
     if path.suffix.lower() == ".npz":
         features, target = read_npz(path)
         if features.ndim != 2:
@@ -88,7 +113,7 @@ def _read_file(path: Path, missing: Collection[str], limit: int | None, text: Co
         return RawTable(path.name, as_pandas(features[:limit]).assign(y=target[:limit]), "y")
     if table_suffix(path) not in SUFFIXES:
         raise refusal(path.name, f"end in {KNOWN_SUFFIXES}", path.suffix)
-    frame, notes = read_table(path, missing=missing, limit=limit, text=text)
+    frame, notes = read_table(path, missing=missing, limit=limit, text=text, verbatim=verbatim)
     return RawTable(path.name, frame, notes=notes)
 
 

@@ -22,7 +22,12 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 
 
 def read_table(
-    path: Path, *, missing: Collection[str] = (), limit: int | None = None, text: Collection[str] = ()
+    path: Path,
+    *,
+    missing: Collection[str] = (),
+    limit: int | None = None,
+    text: Collection[str] = (),
+    verbatim: Collection[str] = (),
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table in a file, and what was told and carried on with.
 
@@ -31,6 +36,7 @@ def read_table(
         missing: Marks of missing values besides the usual ones of a text file.
         limit: Read the first rows only.
         text: Names of columns that stay text even where they look like numbers.
+        verbatim: Names of columns whose cells stay as they are written, blanks and marks of missing values included.
     """
     raw = read_bytes(path)
     if table_suffix(path) == ".parquet":
@@ -40,8 +46,11 @@ def read_table(
     names, rows = _read_rows(written, delimiter, path.name)
     if all(_is_number(name) for name in names):
         notes += (f"The first line of {path.name} holds numbers; it was taken as the names of the columns.",)
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for name, cells in zip(names, rows.slice(0, limit).columns, strict=True):
+        if name in verbatim:
+            columns[name] = cells.combine_chunks().to_pandas().astype(object)
+            continue
         where = f"{path.name}, column {name!r}"
         columns[name], note = read_cells(cells.combine_chunks(), where=where, missing=missing, keep_text=name in text)
         notes += (note,) if note else ()

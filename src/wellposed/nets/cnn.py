@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from torch import nn
 
 from wellposed.checks import refusal
-from wellposed.nets.net import Activation, Inputs, Net, hidden, refuse_hidden
-from wellposed.techniques.places import LayerTechnique
+from wellposed.nets.net import Activation, Inputs, Net, hidden, refuse_hidden, reweight
+from wellposed.techniques.places import InnerTechnique
 
 
 @dataclass(frozen=True, kw_only=True)
 class CNN(Net):
     """A small convolutional network.
 
-    Layers that stand before the activation (norms) act in convolutions and dense layers; those that stand after it
-    (dropout) in the dense layers alone, because a convolution's units share their weights over all positions.
+    Norms act in convolutions and dense layers, dropout of units in the dense layers alone: a convolution's units share
+    their weights over all positions.
 
     Args:
         channels: Of each convolution.
@@ -37,24 +37,32 @@ class CNN(Net):
         if not self.channels:
             raise refusal("CNN.channels", "name at least one convolution", self.channels)
 
-    def build(self, inputs: Inputs, outputs: int, layers: Sequence[LayerTechnique]) -> nn.Module:
+    def build(self, inputs: Inputs, outputs: int, layers: Sequence[InnerTechnique]) -> nn.Module:
         """The network for images of one size."""
-        if len(inputs.shape) != 3 or inputs.cardinalities:
-            raise refusal("The input of CNN", "be images (C, H, W)", inputs.shape, "Use the net MLP for tables.")
+        refuse_other_than_images("CNN", inputs)
         (channels, height, width), parts = inputs.shape, list[nn.Module]()
         if min(height, width) < 2 ** len(self.channels):
             must = f"be at least {2 ** len(self.channels)} pixels wide and high for {len(self.channels)} halvings"
             raise refusal("Images for this CNN", must, (height, width), "Give fewer channels, or the net MLP.")
-        norms = [t for t in layers if t.where == "before"]
         for n in self.channels:
             strided = nn.Conv2d(channels, n, 5, stride=2, padding=2)
-            pooled = nn.Sequential(nn.Conv2d(channels, n, 3, padding=1), nn.MaxPool2d(2))
+            pooled = nn.Sequential(reweight(nn.Conv2d(channels, n, 3, padding=1), layers), nn.MaxPool2d(2))
             first, channels = not parts, n
             height, width = ((height + 1) // 2, (width + 1) // 2) if first else (height // 2, width // 2)
-            parts += hidden(strided if first else pooled, (n, height, width), self.activation, norms)
+            parts += hidden(strided if first else pooled, (n, height, width), self.activation, layers)
         parts.append(nn.Flatten())
         size = channels * height * width
         for units in self.widths:
             parts += hidden(nn.Linear(size, units), (units,), self.activation, layers)
             size = units
-        return nn.Sequential(*parts, nn.Linear(size, outputs))
+        return nn.Sequential(*parts, reweight(nn.Linear(size, outputs), layers))
+
+
+def refuse_other_than_images(net: str, inputs: Inputs) -> None:
+    """Raise BadInput where the data are no images."""
+    if inputs.kind == "images" and not inputs.cardinalities:
+        return
+    others = {"texts": "Use the net BagOfWords, Recurrent or Transformer.", "sequences": "Use the net Recurrent."}
+    do = others.get(inputs.kind, "Use the net MLP for tables.")
+    got = "texts" if inputs.kind == "texts" else inputs.shape
+    raise refusal(f"The input of {net}", "be images (C, H, W)", got, do)

@@ -41,6 +41,13 @@ def stack_forward(module: nn.Module, prefix: str = "") -> Forward:
     return lambda tensors, *inputs: forward({**tensors, **{name: tensors[first] for name, first in tied}}, *inputs)
 
 
+def call_alone(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """One network's output by its stacked form, as a population of one: a container's `forward`, written only once."""
+    tensors: dict[str, Tensor] = dict(module.named_parameters())
+    tensors |= {name: buffer.unsqueeze(0) for name, buffer in module.named_buffers()}
+    return stack_forward(module)(tensors, *(x.unsqueeze(0) for x in inputs)).squeeze(0)
+
+
 def _untied(module: nn.Module, prefix: str) -> Forward:
     if isinstance(module, StackedModule):
         return _stacked(module, prefix)
@@ -56,14 +63,6 @@ def _tied(module: nn.Module, prefix: str) -> list[tuple[str, str]]:
     every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
     names = [(prefix + name, first.setdefault(id(tensor), prefix + name)) for name, tensor in every]
     return [(name, known) for name, known in names if name != known]
-
-
-def has_rule(module: nn.Module) -> bool:
-    """Whether the whole of a module runs by rules, without `vmap`."""
-    if isinstance(module, StackedModule) or (type(module) in RULES and type(module) is not nn.Sequential):
-        return not _is_hooked(module)
-    parts = isinstance(module, Container) or type(module) in (nn.Sequential, nn.ModuleList)
-    return parts and all(has_rule(child) for child in module.children())
 
 
 def _is_hooked(module: nn.Module) -> bool:
@@ -173,18 +172,30 @@ def unmerge(x: Tensor, k: int) -> Tensor:
     return x.view(x.shape[0], k, -1, *x.shape[2:]).transpose(0, 1)
 
 
-def _conv2d(module: nn.Module, prefix: str) -> Forward:
-    if not isinstance(module, nn.Conv2d) or module.padding_mode != "zeros":
+def _conv(module: nn.Module, prefix: str) -> Forward:
+    if not isinstance(module, nn.Conv1d | nn.Conv2d) or module.padding_mode != "zeros":
         return _vmapped(module, prefix)
     conv, weight, bias = module, f"{prefix}weight", f"{prefix}bias"
-    biased = conv.bias is not None
+    convolve: Callable[..., Tensor] = F.conv1d if isinstance(conv, nn.Conv1d) else F.conv2d
+    biased, alone = conv.bias is not None, conv.weight.dim()
 
     def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
         k, w, b = x.shape[0], tensors[weight], tensors[bias] if biased else None
-        if w.dim() > 4:
+        if w.dim() > alone:
             w, b = w.flatten(0, 1), None if b is None else b.flatten()
-        out = F.conv2d(merge(x), w, b, conv.stride, conv.padding, conv.dilation, k * conv.groups)
+        out = convolve(merge(x), w, b, conv.stride, conv.padding, conv.dilation, k * conv.groups)
         return unmerge(out, k)
+
+    return forward
+
+
+def _prelu(module: nn.Module, prefix: str) -> Forward:
+    if not isinstance(module, nn.PReLU):
+        return _vmapped(module, prefix)
+    weight, n = f"{prefix}weight", module.num_parameters
+
+    def forward(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, tensors[weight].view(-1, 1, n, *[1] * (x.dim() - 3)) * x)
 
     return forward
 
@@ -217,7 +228,8 @@ def _embedding(module: nn.Module, prefix: str) -> Forward:
 RULES: dict[type[nn.Module], Callable[[nn.Module, str], Forward]] = {
     nn.Sequential: _sequential,
     nn.Linear: _linear,
-    nn.Conv2d: _conv2d,
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d), _conv),
+    nn.PReLU: _prelu,
     nn.Embedding: _embedding,
     nn.Flatten: _flatten,
     **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), _per_channel),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wellposed.checks import refusal
 from wellposed.errors import NoEffect
 from wellposed.nets.net import Inputs, place, unplaced
-from wellposed.nets.reweighted import Reweighted
+from wellposed.nets.reweighted import start_parametrizations
 from wellposed.population.state import State
 from wellposed.random import make_key, normal
 from wellposed.recipe import Recipe
@@ -116,7 +116,8 @@ def initial_state(
     else:
         parameters = _from_factory(blueprint.factory, seeds, dtype, device)
     buffers = _buffers(blueprint, stacked, len(seeds), dtype, device)
-    _start_reweighted(template, parameters, buffers)
+    for name, value in start_parametrizations(template, {**parameters, **buffers}).items():
+        (parameters if name in parameters else buffers)[name] = value
     frozen = {name: parameters.pop(name) for name, p in template.named_parameters() if not p.requires_grad}
     buffers = frozen | buffers
     averaged = {**parameters, **buffers} if recipe.of(AverageTechnique) else {}
@@ -161,20 +162,6 @@ def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype
         else:
             parameters[name] = _repeated(parameter.detach(), len(seeds), dtype, seeds.device)
     return parameters
-
-
-def _start_reweighted(template: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
-    """Let parametrizations begin from the weights just drawn, such as with their lengths; in place."""
-    for path, module in template.named_modules():
-        if isinstance(module, Reweighted):
-            weight = parameters[f"{path}.affine.weight".lstrip(".")]
-            for i, parametrization in enumerate(module.parametrizations):
-                prefix = f"{path}.parametrizations.{i}.".lstrip(".")
-                for name, value in parametrization.start(weight).items():
-                    held = parameters if prefix + name in parameters else buffers
-                    held[prefix + name] = value
-                own = {n: {**parameters, **buffers}.get(prefix + n) for n in parametrization.tensor_names()}
-                weight = parametrization.stacked({n: t for n, t in own.items() if t is not None}, weight)
 
 
 def _from_factory(factory: Factory, seeds: Tensor, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:

@@ -135,11 +135,10 @@ class Population:
         rows, began = self._grown(rows), time.monotonic() - self.record.seconds
         held = None if validation is None else self._moved(validation)
         if self.state.step == 0:
-            start_(self.blueprint, self.state, rows)
+            start_(self.blueprint, self.state, rows, self.outputs)
         owners = self.state.bound(self.recipe).of(SampleTechnique)
         if owners and self.state.owned is None:
-            owned = owners[0].rows(len(rows), make_key(self.state.seeds, step=0, place="rows"))
-            self.state = replace(self.state, owned=owned)
+            self.state = replace(self.state, owned=owners[0].rows(len(rows), key_of_rows(self.state.seeds)))
         with plan.kept_pages(), self._crew() as crew:
             training, anchor = self._training(rows), Anchor()
             while self.record.epochs < self.recipe.epochs and len(self.state):
@@ -177,6 +176,8 @@ class Population:
         if not len(self.usable()) or (not self.recipe.of(OutputTechnique) and isinstance(self._joining(), Vote)):
             return
         outputs, y = self.raw_outputs(validation), self._moved(validation).y
+        if self.task == "classification" and y.is_floating_point():
+            y = y.argmax(-1)  # of soft labels the likeliest class
         for technique in self.recipe.of(OutputTechnique):
             self.corrections.append(technique.fit(outputs, y))
             outputs = technique.output(outputs, self.corrections[-1])
@@ -207,6 +208,14 @@ class Population:
     def seeds_of_usable(self) -> Int64[Tensor, " L"]:
         """The seeds of the usable members; those of a member's snapshots are its own."""
         return self.seeds[self.usable() % len(self)]
+
+    def owned(self, n: int) -> Int64[Tensor, "L M"] | None:
+        """Positions among `n` training rows that each answering member was trained on; None where each had all."""
+        owners = self.recipe.of(SampleTechnique)
+        if not owners or self.recipe.of(GrowthTechnique):
+            return None
+        owned = owners[0].rows(n, key_of_rows(self.seeds_of_usable()))
+        return torch.cat([owned] * next((t.draws for t in self.recipe.of(PassTechnique)), 1))
 
     def _run(self, rows: Rows, mode: Mode, keys: Mapping[str, Tensor]) -> Float[Tensor, "K N C"]:
         """The outputs of the usable members' networks in a mode; `keys` hold one a usable member."""
@@ -280,6 +289,8 @@ class Population:
 
     def _grown(self, rows: Rows) -> Rows:
         """The training rows, with those that the recipe adds to them."""
+        if self.task == "classification" and rows.y.is_floating_point():
+            check_soft_labels(rows.y, self.outputs)
         for technique in self.recipe.of(GrowthTechnique):
             rows = technique.grow(rows)
         return self._moved(rows)
@@ -313,6 +324,21 @@ def _digest(recipes: Sequence[Recipe]) -> str:
     """A name for the strengths of all members."""
     values = [list(recipe.strengths().values()) for recipe in recipes]
     return hashlib.sha256(repr([[float(v) for v in row] for row in values]).encode()).hexdigest()[:12]
+
+
+def key_of_rows(seeds: Int64[Tensor, " K"]) -> Int64[Tensor, " K"]:
+    """The keys that decide which rows each member owns."""
+    return make_key(seeds, step=0, place="rows")
+
+
+def check_soft_labels(y: Float[Tensor, "N C"], classes: int) -> None:
+    """Refuse class probabilities that are none."""
+    if y.dim() != 2 or y.shape[1] != classes:
+        raise refusal("Soft labels", f"have one column for each of {classes} classes", tuple(y.shape))
+    wrong = (y < 0).any(1) | ((y.sum(1) - 1).abs() > 1e-3) | y.isnan().any(1)
+    if wrong.any():
+        first = int(wrong.nonzero()[0])
+        raise refusal(f"The soft labels of row {first}", "be probabilities that sum to 1", y[first].tolist())
 
 
 def member_seeds(seed: int | Sequence[int], members: int) -> Int64[Tensor, " K"]:

@@ -15,20 +15,20 @@ FIRST_ROWS = 512
 """Training rows that a start technique sees, at most."""
 
 
-def start_(blueprint: Blueprint, state: State, rows: Rows) -> None:
+def start_(blueprint: Blueprint, state: State, rows: Rows, outputs: int) -> None:
     """Let the recipe's start techniques change the parameters, in place, in the order written."""
     techniques = state.bound(blueprint.recipe).of(StartTechnique)
     if not techniques:
         return
     index = torch.arange(min(len(rows), FIRST_ROWS), device=rows.x.device).expand(len(state), -1)
+    start = Start(blueprint.template, state.buffers, gather(rows, index, 0), shares_of(rows, outputs))
     for technique in techniques:
-        network = blueprint.template
-        technique.start_(state.parameters, Start(network, state.buffers, gather(rows, index, 0), shares_of(rows)))
+        technique.start_(state.parameters, start)
 
 
-def shares_of(rows: Rows) -> Float[Tensor, " C"]:
+def shares_of(rows: Rows, classes: int) -> Float[Tensor, " C"]:
     """Share of each class among the rows, or the mean of numbers; by the rows' weights where there are any."""
-    y = rows.y if rows.y.is_floating_point() else F.one_hot(rows.y).to(rows.x.dtype)
+    y = rows.y if rows.y.is_floating_point() else F.one_hot(rows.y, classes).to(rows.x.dtype)
     weight = torch.ones_like(y[:, 0]) if rows.weight is None else rows.weight
     return (y * weight.unsqueeze(1)).sum(0) / weight.sum()
 

@@ -225,6 +225,7 @@ def thinned(numbers: Sequence[int], limit: int = N_TABLE_ROWS) -> list[int]:
 def command(result: dict[str, Any]) -> str:
     """The command that repeats the fit, as far as the result knows it."""
     data = result["data"]
-    words = ["wellposed", "fit", data["name"], "--target", data["target"], "--task", data["task"]]
+    words = ["wellposed", "fit", data["name"], *data.get("flags", ())]
+    words += ["--target", data["target"], "--task", data["task"]]
     words += ["--recipe", "recipe.toml", "--members", result["members"]["count"], "--seed", result["seed"]]
     return shlex.join(str(word) for word in words)

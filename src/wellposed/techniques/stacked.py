@@ -54,3 +54,9 @@ class Parametrization(StackedModule, ABC):
     @abstractmethod
     def start(self, weight: Float[Tensor, "K out in ..."]) -> dict[str, Tensor]:
         """Its own parameters and buffers at step 0, by name, for weights just drawn; those not named stay."""
+
+
+class ResidualBlock(nn.Module):
+    """A module that adds its input, or what a shortcut makes of it, to what the module `block` makes of it."""
+
+    block: nn.Module

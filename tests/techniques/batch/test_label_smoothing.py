@@ -30,3 +30,11 @@ def test_refuses_numbers_as_targets() -> None:
     batch = Batch(torch.zeros(1, 4, 2), torch.zeros(1, 4, 0, dtype=torch.int64), torch.zeros(1, 4, 1), None)
     with pytest.raises(BadInput, match="must be classification"):
         LabelSmoothing().batch(batch, torch.tensor([1]))
+
+
+def test_goodfellows_convention_is_another_amount() -> None:
+    """1 - e for the label and e / (C - 1) for each other class, which is ours with e C / (C - 1)."""
+    e, c = 0.15, 5
+    y = torch.eye(c, dtype=torch.float64)
+    goodfellow = torch.where(y == 1, 1 - e, e / (c - 1)).double()
+    torch.testing.assert_close(smooth_labels(y, e * c / (c - 1)), goodfellow)

@@ -104,16 +104,18 @@ def test_gradients_equal_finite_differences(members: int, shape: tuple[int, ...]
 
 
 def test_the_size_of_the_weights_before_it_does_not_matter() -> None:
-    """Section 3.3: BN((aW)u) = BN(Wu), and the gradient of aW is that of W divided by a. (eps leaves 1e-5 / a^2.)"""
-    u, slope = draw(3, 20, 5), draw(3, 20, 4, seed=5)
-    results = []
+    """Section 3.3: BN((aW)u) = BN(Wu), so is its gradient by u, and that by aW is that by W divided by a.
+
+    (eps leaves 1e-12 / a^2.)
+    """
+    slope, results = draw(3, 20, 4, seed=5), []
     for a in (1.0, 7.0):
-        weight = (draw(3, 4, 5, seed=1) * a).requires_grad_()
+        u, weight = draw(3, 20, 5).requires_grad_(), (draw(3, 4, 5, seed=1) * a).requires_grad_()
         layer = BatchNorm(eps=1e-12).layer((4,)).double()
         own = {n: t.detach().clone().expand(3, 4).clone() for n, t in layer.state_dict().items() if t.dim()}
         y = layer.stacked(own, u @ weight.mT)
         (y * slope).sum().backward()
-        results.append((y.detach(), weight.grad * a))
+        results.append((y.detach(), u.grad, weight.grad * a))
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
 
 
@@ -173,3 +175,35 @@ def test_a_large_mean_costs_no_accuracy_in_training(members: int) -> None:
         1, correction=0, keepdim=True
     )
     torch.testing.assert_close(y.double(), expected, rtol=0, atol=2e-4)
+
+
+def test_says_whether_it_answers_by_statistics_of_all_rows() -> None:
+    assert not layer_of((4,)).refreshes
+    assert BatchNorm(statistics="population").layer((4,)).refreshes
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_statistics_of_the_population_equal_those_of_pytorch(shape: tuple[int, ...]) -> None:
+    """With a momentum of 1 / (i + 1) at batch i, from any start, they are what `update_bn` measures."""
+    batches = [draw(2, n, *shape, seed=n) for n in (6, 9, 4)]
+    layer = BatchNorm(statistics="population").layer(shape).double()
+    own = {name: draw(2, shape[0], seed=i) for i, name in enumerate(layer.state_dict())}
+    for i, x in enumerate(batches):
+        layer.stacked(own | {"momentum": torch.full((2,), 1 / (i + 1), dtype=torch.float64)}, x)
+    for k in range(2):
+        theirs = nn.Sequential(reference(shape, 0.1, 0))
+        torch.optim.swa_utils.update_bn([x[k] for x in batches], theirs)
+        close(own["running_mean"][k], theirs[0].running_mean)
+        close(own["running_var"][k], theirs[0].running_var)
+
+
+def test_variance_of_the_population_is_unbiased() -> None:
+    """Section 3.1: Var[x] = m / (m - 1) E[sigma_B^2] over batches of m."""
+    m, x = 5, draw(40, 3)
+    layer, batches = layer_of((3,)), x.split(m)
+    own = {name: t.detach().unsqueeze(0).clone() for name, t in layer.state_dict().items()}
+    for i, batch in enumerate(batches):
+        layer.stacked(own | {"momentum": torch.tensor([1 / (i + 1)], dtype=torch.float64)}, batch.unsqueeze(0))
+    close(own["running_mean"][0], x.mean(0))
+    biased = torch.stack([batch.var(0, correction=0) for batch in batches]).mean(0)
+    close(own["running_var"][0], m / (m - 1) * biased)

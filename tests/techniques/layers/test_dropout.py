@@ -1,15 +1,22 @@
-"""How many units are off, what the others become, and that the key alone decides."""
+"""How many units are off, what the others become, that the key alone decides, and what theory says of the mean."""
 
+import itertools
 import math
 
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor, nn
 
 from wellposed.random import make_key
 from wellposed.techniques import Dropout
-from wellposed.techniques.layers.dropout import drop_units
+from wellposed.techniques.layers.dropout import Scaling, drop_units
 
 KEYS = make_key(torch.arange(3), step=1, place="dropout")
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -76,3 +83,77 @@ def test_inside_vmap_over_members(shape: tuple[int, ...]) -> None:
     layer, x = Dropout(rate=0.5).layer(shape), torch.ones(3, 4, *shape)
     y = torch.func.vmap(lambda key, rows: torch.func.functional_call(layer, {"key": key}, (rows,)))(KEYS, x)
     assert torch.equal(y, layer.stacked({"key": KEYS}, x))
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call")  # of cached constants, which do not change
+@pytest.mark.parametrize("scaling", ["inverted", "classical"])
+def test_compiles_as_one_graph(scaling: Scaling) -> None:
+    torch.compiler.reset()
+    layer, x = Dropout(scaling=scaling).layer((4,)), draw(5, 4).float()
+    assert torch.equal(torch.compile(layer, fullgraph=True, backend="aot_eager")(x), layer(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_classical_scaling_is_inverted_scaling_put_off(dtype: torch.dtype) -> None:
+    x = draw(5, 4).to(dtype)
+    classical, inverted = Dropout(scaling="classical", rate=0.4).layer((4,)), Dropout(rate=0.4).layer((4,))
+    torch.testing.assert_close(classical(x), inverted(x) * 0.6)
+    torch.testing.assert_close(classical.eval()(x), inverted.eval()(x) * 0.6)
+    rates = torch.tensor([0.0, 0.3, 0.8], dtype=dtype)
+    found = classical.stacked({"key": KEYS, "rate": rates}, x.expand(3, 5, 4))
+    torch.testing.assert_close(found, x * (1 - rates).view(3, 1, 1))
+
+
+def masks(n: int) -> Tensor:
+    """All patterns of `n` units."""
+    return torch.tensor(list(itertools.product((0.0, 1.0), repeat=n)), dtype=torch.float64)
+
+
+def probabilities(patterns: Tensor, rate: float) -> Tensor:
+    """Of each pattern."""
+    on = patterns.sum(1)
+    return (1 - rate) ** on * rate ** (patterns.shape[1] - on)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_weight_scaling_is_the_mean_over_all_masks_of_a_linear_layer(rate: float) -> None:
+    """Exactly, by enumeration of the 64 masks of 6 inputs."""
+    affine, x = nn.Linear(6, 3).double(), draw(6)
+    with torch.no_grad():
+        mean = torch.einsum("m,mc->c", probabilities(masks(6), rate), affine(masks(6) * x))
+        scaled = affine(Dropout(scaling="classical", rate=rate).layer((6,)).eval()(x[None]))[0]
+    torch.testing.assert_close(scaled, mean, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_weight_scaling_is_the_geometric_mean_of_a_softmax_over_hidden_units(rate: float) -> None:
+    """Over the 64 masks of 6 hidden units, normalized: an exact identity of one layer of masks before a softmax."""
+    torch.manual_seed(0)
+    hidden, output, x = nn.Linear(4, 6).double(), nn.Linear(6, 3).double(), draw(2, 4)
+    with torch.no_grad():
+        units = torch.tanh(hidden(x))
+        each = output(masks(6)[:, None] * units).log_softmax(-1)
+        geometric = torch.einsum("m,mbc->bc", probabilities(masks(6), rate), each).softmax(-1)
+        scaled = output(Dropout(scaling="classical", rate=rate).layer((6,)).eval()(units)).softmax(-1)
+    torch.testing.assert_close(scaled, geometric, rtol=1e-12, atol=1e-12)
+
+
+def test_in_linear_regression_it_is_ridge() -> None:
+    """Over 1e5 masks within 1 %, at least 6 standard errors: one false alarm in 5e8."""
+    x, y, w, rate = draw(20, 3), draw(20), torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64), 0.4
+    keys = make_key(torch.full((100_000,), 5), step=torch.arange(100_000), place="ridge")
+    losses = (y - drop_units(x.expand(100_000, 20, 3), rate, key=keys) @ w).square().sum(1)
+    closed = (y - x @ w).square().sum() + rate / (1 - rate) * (x.square().sum(0) * w.square()).sum()
+    assert 6 * losses.std() / math.sqrt(100_000) < 0.01 * closed
+    torch.testing.assert_close(losses.mean(), closed, rtol=0.01, atol=0)
+
+
+def test_the_minimum_over_all_masks_is_ridges() -> None:
+    """The gradient of the mean loss over the 8 masks of 3 inputs is 0 at the solution of scikit-learn's Ridge."""
+    x, y, rate = draw(20, 3), draw(20), 0.4
+    spread = x.square().sum(0).sqrt()
+    ridge = Ridge(alpha=rate / (1 - rate), fit_intercept=False).fit((x / spread).numpy(), y.numpy())
+    w = (torch.from_numpy(ridge.coef_) / spread).requires_grad_()
+    each = (y - (x * masks(3)[:, None] / (1 - rate)) @ w).square().sum(1)
+    (probabilities(masks(3), rate) * each).sum().backward()
+    torch.testing.assert_close(w.grad, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-9)

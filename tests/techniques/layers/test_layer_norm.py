@@ -69,3 +69,13 @@ def test_inside_vmap_over_members(shape: tuple[int, ...]) -> None:
     x = draw(3, 5, *shape)
     y = torch.func.vmap(lambda own, rows: torch.func.functional_call(layer, own, (rows,)))(state, x)
     close(y, layer.stacked(state, x))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_memory_order_of_a_population_stays(shape: tuple[int, ...]) -> None:
+    """Images of K networks lie as (B, K, C, H, W); what comes out lies likewise, and is the same."""
+    layer, x = layer_of(shape), draw(5, 3, *shape).transpose(0, 1)
+    own = {"weight": draw(3, *shape, seed=1), "bias": draw(3, *shape, seed=2)}
+    y = layer.stacked(own, x)
+    close(y, layer.stacked(own, x.contiguous()))
+    assert len(shape) == 1 or y.transpose(0, 1).is_contiguous()

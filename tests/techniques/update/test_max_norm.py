@@ -1,5 +1,10 @@
-"""Against a loop over units, and torch.renorm."""
+"""Against a loop over units, torch.renorm, and Keras' MaxNorm (whose kernels are `in out`)."""
 
+import os
+
+os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported
+
+import keras
 import torch
 
 from wellposed.techniques import MaxNorm
@@ -28,6 +33,17 @@ def test_agrees_with_renorm() -> None:
     # torch.renorm adds 1e-7 to the norm.
     expected = torch.renorm(drawn()["0.weight"][0], p=2, dim=0, maxnorm=1.5)
     torch.testing.assert_close(found["0.weight"][0], expected, rtol=1e-6, atol=0)
+
+
+def test_agrees_with_keras() -> None:
+    """Which adds 1e-7 to the length: hence 1e-6."""
+    found = drawn()
+    MaxNorm(limit=1.5).update_(found, 0.1)
+    for k in range(2):
+        dense = keras.constraints.MaxNorm(1.5, axis=0)(drawn()["0.weight"][k].T)
+        torch.testing.assert_close(found["0.weight"][k], dense.T.double(), rtol=1e-6, atol=1e-7)
+        kernel = keras.constraints.MaxNorm(1.5, axis=[0, 1, 2])(drawn()["1.weight"][k].permute(2, 3, 1, 0))
+        torch.testing.assert_close(found["1.weight"][k], kernel.permute(3, 2, 0, 1).double(), rtol=1e-6, atol=1e-7)
 
 
 def test_within_the_ball_nothing_moves_and_zeros_stay_zero() -> None:

@@ -13,7 +13,7 @@ N = 100 * 100
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize(("distribution", "kurtosis"), [("normal", 3.0), ("uniform", 1.8)])
+@pytest.mark.parametrize(("distribution", "kurtosis"), [("normal", 3.0), ("uniform", 1.8), ("truncated", 2.4)])
 def test_mean_and_deviation(distribution: Distribution, kurtosis: float, dtype: torch.dtype) -> None:
     """Mean and variance within 6 of their standard errors: one false alarm in 5e8 a number."""
     drawn = draw_scaled((100, 100), 0.2, key=KEYS, distribution=distribution, dtype=dtype)

@@ -24,3 +24,14 @@ def test_has_the_deviation_and_bounds_of_pytorch() -> None:
     drawn = Xavier(distribution="uniform").weights(SHAPE, KEYS, dtype=torch.float32)
     # The largest of N numbers lies within 20/N of the bound but once in e^20.
     torch.testing.assert_close(drawn.abs().max(), theirs.abs().max(), rtol=2 * 20 / N, atol=0)
+
+
+def test_modes_and_gains_scale_the_same_numbers() -> None:
+    drawn = Xavier().weights((300, 100), KEYS, dtype=torch.float64)
+    for technique, variance in (
+        (Xavier(mode="fan_in"), 1 / 100),
+        (Xavier(mode="fan_out"), 1 / 300),
+        (Xavier(gain="tanh"), init.calculate_gain("tanh") ** 2 / 200),
+    ):
+        found = technique.weights((300, 100), KEYS, dtype=torch.float64)
+        torch.testing.assert_close(found, drawn * math.sqrt(variance * 200), rtol=1e-14, atol=0)

@@ -40,6 +40,8 @@ def find_quantiles(
         counted = (weight[order] / weight.min()).cumsum(0)
         n = counted[-1]
     position = (n - 1) * torch.tensor(shares, dtype=torch.float64, device=values.device)
+    whole = position.round()  # a value that was meant is met, whatever the rounding of its share
+    position = torch.where((position - whole).abs() < 1e-12 * n, whole, position)
     low = position.floor()
     high = torch.minimum(low + 1, n - 1)
     if counted is not None:  # halves, so that a rounded sum of whole weights counts as whole

@@ -2,7 +2,11 @@ r"""Batch normalization: each unit's values over the batch get mean 0 and varian
 
 $$\hat x = \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad y = \gamma \hat x + \beta$$
 
-After training $\mu_B$ and $\sigma_B^2$ (biased) are replaced by running averages, of the unbiased variance.
+After training $\mu_B$ and $\sigma_B^2$ (biased) are replaced by running averages, of the unbiased variance; or by those
+of the whole training data: $\mathrm{E}[\mu_B]$ and $\tfrac{m}{m-1} \mathrm{E}[\sigma_B^2]$ over batches of $m$ values.
+
+Good where batches are large and alike: it allows large steps, and the scale of the weights before it does not matter.
+Bad where they are tiny or sorted, or differ from what is asked later; and a row's output depends on the rows beside it.
 
 Source: Ioffe & Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167, algorithms 1 and 2, section 3.1.
 """
@@ -10,7 +14,7 @@ Source: Ioffe & Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.0
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -44,26 +48,46 @@ def normalize_over_batch(
     >>> mean, variance
     (tensor([[0.2000]]), tensor([[1.1000]]))
     """
-    n = x.shape[1] * math.prod(x.shape[3:])
-    if x.dim() == 3 and (x.shape[0] > 1 or _is_transformed()):
-        function = _Normalize if _is_transformed() else _NormalizeStacked
-        y, _, mean, variance = function.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
-        variance = variance.detach() * (n / (n - 1))
-    elif isinstance(momentum, Tensor):
-        mean, variance = torch.zeros_like(running_mean), torch.zeros_like(running_var)
-        y = _normalize_by_kernel(x, weight, bias, mean, variance, 1.0, eps)
-    else:
+    if not isinstance(momentum, Tensor) and not _is_for_function(x):
         return _normalize_by_kernel(x, weight, bias, running_mean, running_var, momentum, eps)
+    y, mean, variance = normalize_and_measure(x, weight, bias, eps=eps)
+    move_statistics_(running_mean, mean, momentum)
+    move_statistics_(running_var, variance, momentum)
+    return y
+
+
+def normalize_and_measure(
+    x: Float[Tensor, "K B C ..."], weight: Float[Tensor, "K C"], bias: Float[Tensor, "K C"], *, eps: float = 1e-5
+) -> tuple[Float[Tensor, "K B C ..."], Float[Tensor, "K C"], Float[Tensor, "K C"]]:
+    """Normalize each channel of each member over the batch; and the batch's mean and unbiased variance, as constants.
+
+    >>> y, mean, variance = normalize_and_measure(torch.tensor([[[1.0], [3.0]]]), torch.ones(1, 1), torch.zeros(1, 1))
+    >>> mean, variance
+    (tensor([[2.]]), tensor([[2.]]))
+    """
+    if _is_for_function(x):
+        function = _Normalize if is_transformed() else _NormalizeStacked
+        y, _, mean, variance = function.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+        n = x.shape[1]
+        return y, mean, variance.detach() * (n / (n - 1))
+    mean, variance = (torch.zeros_like(weight, requires_grad=False).view(len(x), -1) for _ in range(2))
+    return _normalize_by_kernel(x, weight, bias, mean, variance, 1.0, eps), mean, variance
+
+
+def move_statistics_(running: Float[Tensor, "K C"], measured: Float[Tensor, "K C"], momentum: Strength) -> None:
+    """Replace a share of the running statistics by what a batch shows, in place.
+
+    >>> running = torch.zeros(2, 1)
+    >>> move_statistics_(running, torch.ones(2, 1), torch.tensor([0.25, 1.0]))
+    >>> running.flatten()
+    tensor([0.2500, 1.0000])
+    """
     with torch.no_grad():
-        share = spread(momentum, running_mean)
-        if _is_transformed():  # vmap has no rule for `lerp_` with a float
-            running_mean += (mean - running_mean) * share
-            running_var += (variance - running_var) * share
+        share = spread(momentum, running)
+        if is_transformed():  # vmap has no rule for `lerp_` with a float
+            running += (measured - running) * share
         else:
-            running_mean.lerp_(mean, share)
-            running_var.lerp_(variance, share)
-    out: Tensor = y
-    return out
+            running.lerp_(measured, share)
 
 
 def normalize_by_statistics(
@@ -77,7 +101,20 @@ def normalize_by_statistics(
 ) -> Float[Tensor, "K B C ..."]:
     """Normalize by given means and variances, such as those of the whole training data."""
     scale = weight * (variance + eps).rsqrt()
-    return torch.addcmul(_over_rows(bias - mean * scale, x), x, _over_rows(scale, x))
+    return torch.addcmul(over_rows(bias - mean * scale, x), x, over_rows(scale, x))
+
+
+def over_rows(value: Float[Tensor, "K C"], like: Float[Tensor, "K B C ..."]) -> Float[Tensor, "K 1 C ..."]:
+    """One value a channel in the shape that broadcasts over rows and pixels."""
+    return value.view(value.shape[0], 1, value.shape[1], *[1] * (like.dim() - 3))
+
+
+def refuse_single_values(what: str, x: Float[Tensor, "K B C ..."], rows: int) -> None:
+    """Raise BadInput where a training batch of so many rows has no variance."""
+    n = rows * math.prod(x.shape[3:])
+    if n < 2:
+        do = "Use a larger batch, drop a last batch of one row, or use LayerNorm, which needs no batch."
+        raise refusal(what, "hold at least 2 values a channel", n, do)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +127,15 @@ class BatchNorm(LayerTechnique):
         where: Before or after the activation.
         momentum: How much of the running mean and variance each batch replaces; 0 never moves them.
         eps: Added to the variance.
+        statistics: What stands for the batch's in answers: "running" averages, or those of the whole "population" of
+            training rows, measured before each evaluation (slower; right when the weights have just moved a lot).
     """
 
     axes: ClassVar[frozenset[int]] = frozenset({1, 3})
     where: Where = "before"
     momentum: Strength = strength(0.1, valid=(0.0, 1.0), search=(0.01, 0.3), log=True)
     eps: float = 1e-5
+    statistics: Literal["running", "population"] = "running"
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
@@ -117,6 +157,7 @@ class StackedBatchNorm(StackedModule):
     def __init__(self, technique: BatchNorm, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.technique = technique
+        self.refreshes = technique.statistics == "population"
         self.eps = technique.eps
         self.weight = nn.Parameter(torch.ones(shape[0]))
         self.bias = nn.Parameter(torch.zeros(shape[0]))
@@ -129,10 +170,7 @@ class StackedBatchNorm(StackedModule):
         if not self.training:
             weight, bias = weight.view_as(running_mean), bias.view_as(running_mean)
             return normalize_by_statistics(x, weight, bias, mean=running_mean, variance=running_var, eps=self.eps)
-        n = x.shape[1] * math.prod(x.shape[3:])
-        if n < 2:
-            do = "Use a larger batch, drop a last batch of one row, or use LayerNorm, which needs no batch."
-            raise refusal("A training batch of BatchNorm", "hold at least 2 values a channel", n, do)
+        refuse_single_values("A training batch of BatchNorm", x, x.shape[1])
         return normalize_over_batch(
             x,
             weight,
@@ -144,14 +182,14 @@ class StackedBatchNorm(StackedModule):
         )
 
 
-def _is_transformed() -> bool:
+def is_transformed() -> bool:
     """Whether `torch.func` is at work, such as `vmap`. (`torch.autograd.Function.apply` asks the same question.)"""
-    return torch._C._are_functorch_transforms_active()
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
-def _over_rows(value: Float[Tensor, "K C"], like: Float[Tensor, "K B C ..."]) -> Float[Tensor, "K 1 C ..."]:
-    """One value a channel in the shape that broadcasts over rows and pixels."""
-    return value.view(value.shape[0], 1, value.shape[1], *[1] * (like.dim() - 3))
+def _is_for_function(x: Float[Tensor, "K B C ..."]) -> bool:
+    """Whether the formula below is quicker than the framework's kernel, which would have to copy."""
+    return x.dim() == 3 and not torch.compiler.is_compiling() and (x.shape[0] > 1 or is_transformed())
 
 
 def _normalize_by_kernel(
@@ -209,7 +247,7 @@ class _Normalize(torch.autograd.Function):
             shift, slope = scale * total * (-1 / n), scale * rstd * along * (-1 / n)
             inward = torch.addcmul(shift.unsqueeze(1), centred, slope.unsqueeze(1))
             # In place vmap has no rule for it; elsewhere fresh memory would cost more than the arithmetic.
-            add_product = torch.addcmul if _is_transformed() else Tensor.addcmul_
+            add_product = torch.addcmul if is_transformed() else Tensor.addcmul_
             inward = add_product(inward, g, scale.unsqueeze(1))
         if g_centred is not None:
             inward = g_centred - g_centred.mean(1, keepdim=True) + (0 if inward is None else inward)

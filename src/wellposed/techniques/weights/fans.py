@@ -1,7 +1,9 @@
 """Fan-in and fan-out: how many units a unit hears, and how many hear a unit of the layer before."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg"]
 
 
 class Fans(NamedTuple):
@@ -24,3 +26,13 @@ def count_fans(shape: tuple[int, ...]) -> Fans:
     """
     kernel = math.prod(shape[2:])
     return Fans(shape[1] * kernel, shape[0] * kernel)
+
+
+def choose_fan(shape: tuple[int, ...], mode: Mode) -> float:
+    """Fan-in, fan-out, or the mean of both.
+
+    >>> choose_fan((64, 16, 3, 3), "fan_avg")
+    360.0
+    """
+    fans = count_fans(shape)
+    return {"fan_in": float(fans.into), "fan_out": float(fans.out), "fan_avg": sum(fans) / 2}[mode]

@@ -1,4 +1,4 @@
-"""Starting weights of a given deviation, normal or uniform: what the schemes for this deviation share."""
+"""Starting weights of a given deviation, normal, uniform or truncated: what the schemes for this deviation share."""
 
 import math
 from typing import Literal, TypeAlias
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from wellposed import random
 from wellposed.random import Key
+from wellposed.techniques.weights.truncated_gaussian import draw_truncated
 
-Distribution: TypeAlias = Literal["normal", "uniform"]
+Distribution: TypeAlias = Literal["normal", "uniform", "truncated"]
 
 
 def draw_scaled(
@@ -21,11 +22,14 @@ def draw_scaled(
     distribution: Distribution = "normal",
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "..."]:
-    """Weights with mean 0 and this deviation for each key; uniform ones lie within sqrt(3) deviations.
+    """Weights with mean 0 and this deviation for each key; uniform ones lie within sqrt(3) deviations,
+    truncated ones within 2.27.
 
     >>> draw_scaled((2, 3), 0.1, key=torch.tensor([7, 8])).shape
     torch.Size([2, 2, 3])
     """
     if distribution == "normal":
         return random.normal(key, shape, dtype=dtype) * deviation
+    if distribution == "truncated":
+        return draw_truncated(shape, key=key, dtype=dtype) * deviation
     return (random.uniform(key, shape, dtype=dtype) * 2 - 1) * (math.sqrt(3) * deviation)

@@ -1,0 +1,94 @@
+"""What is worth telling of a trained bag beside its scores: what changed nothing, which features died, what voting gave."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from wellposed import metrics
+from wellposed.bag import Bag
+from wellposed.inputs.dataset import Rows
+from wellposed.inputs.encode import TableEncoder
+from wellposed.nets.mlp import Tabular
+from wellposed.techniques import ProximalL1
+from wellposed.techniques.places import UpdateTechnique
+from wellposed.techniques.prediction.bagging import decompose_errors, out_of_bag
+from wellposed.techniques.update.proximal_l1 import dead_inputs
+
+
+def remark(bag: Bag) -> tuple[str, ...]:
+    """Sentences about a bag after training."""
+    idle = [f"{name} never changed a gradient: it has no effect." for name in bag.population.idle()]
+    sparse = any(isinstance(t, ProximalL1) for t in bag.population.recipe.of(UpdateTechnique))
+    return (*idle, *(_told_of(dead_features(bag)) if sparse else ()))
+
+
+def dead_features(bag: Bag) -> list[str]:
+    """Names of the features whose every weight in the first layer is exactly 0 in every network."""
+    population = bag.population
+    network = population.blueprint.template
+    path, _ = next((path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    weight = population.record.best[f"{path}.weight"][population.usable()]
+    dead = set(dead_inputs(weight.flatten(0, 1)).tolist())
+    return [name for name, columns in _columns(bag, weight.shape[2], network).items() if dead.issuperset(columns)]
+
+
+def _columns(bag: Bag, inputs: int, network: nn.Module) -> dict[str, range]:
+    """The inputs of the first layer that belong to each feature."""
+    if not isinstance(bag.encoder, TableEncoder):
+        return {f"input {i}": range(i, i + 1) for i in range(inputs)}
+    found = {name: range(i, i + 1) for i, name in enumerate(bag.encoder.numeric_names)}
+    first = len(found)
+    if isinstance(network, Tabular):
+        for name, table in zip(bag.encoder.category_names, network.embedded.tables, strict=True):
+            width = int(table.weight.shape[1])
+            found[name], first = range(first, first + width), first + width
+    return found
+
+
+def _told_of(dead: list[str]) -> tuple[str, ...]:
+    if not dead:
+        return ("ProximalL1 left every feature some weight.",)
+    more = f" and {len(dead) - 20} more" if len(dead) > 20 else ""
+    return (f"ProximalL1 took all weight from {len(dead)} features: {', '.join(dead[:20])}{more}.",)
+
+
+def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
+    """What the members' errors on test rows say of the vote's, and an estimate from training rows nobody owns.
+
+    Errors are those of probabilities against 0 and 1, or of numbers in units of the scaled target.
+
+    Args:
+        bag: After training.
+        test: Test rows with their targets.
+        train: The training rows, without those that the recipe adds.
+    """
+    population = bag.population
+    answers = answers_of(bag, test)
+    found: dict[str, Any] = decompose_errors((answers - target_of(bag, test)).flatten(1))._asdict()
+    owned = population.owned(len(train))
+    if owned is not None:
+        free = out_of_bag(answers_of(bag, train), owned)
+        seen = ~free.isnan().any(1)
+        found["out_of_bag"] = {"rows": int(seen.sum()), **_scores(bag, free[seen], train.y[seen].cpu())}
+    return found
+
+
+def answers_of(bag: Bag, rows: Rows) -> Float[Tensor, "K N C"]:
+    """Each usable member's probabilities, or numbers."""
+    outputs = bag.population.outputs_of(rows).double().cpu()
+    return outputs.softmax(-1) if bag.task == "classification" else outputs
+
+
+def target_of(bag: Bag, rows: Rows) -> Float[Tensor, "N C"]:
+    """What the answers should be."""
+    y: Float[Tensor, "N C"] | Int64[Tensor, " N"] = rows.y.cpu()
+    return y.double() if y.is_floating_point() else nn.functional.one_hot(y, bag.population.outputs).double()
+
+
+def _scores(bag: Bag, answer: Float[Tensor, "N C"], y: Tensor) -> dict[str, float]:
+    if bag.task == "classification":
+        return metrics.classification_metrics(answer, y)
+    mean, deviation = bag.target.scale
+    return metrics.regression_metrics(*(t.double().squeeze(-1) * deviation + mean for t in (answer, y)))
