@@ -48,7 +48,13 @@ from wellposed.techniques import (
     WeightNorm,
     Xavier,
 )
-from wellposed.techniques.places import BranchTechnique, InnerTechnique, LayerTechnique, Moment, ParametrizationTechnique
+from wellposed.techniques.places import (
+    BranchTechnique,
+    InnerTechnique,
+    LayerTechnique,
+    Moment,
+    ParametrizationTechnique,
+)
 
 Run = Callable[[], object]
 KEPT = 1.3
@@ -71,11 +77,11 @@ LAYERS = (
     Layer(GroupNorm(groups=8), lambda d: nn.GroupNorm(8, d)),
     Layer(RMSNorm(), nn.RMSNorm),
     Layer(InstanceNorm(), lambda d: nn.InstanceNorm2d(d, affine=True)),
-    Layer(Dropout(), nn.Dropout),
+    Layer(Dropout(), lambda _: nn.Dropout(0.5)),
     Layer(GaussianDropout(), None),
-    Layer(AlphaDropout(), nn.AlphaDropout),
+    Layer(AlphaDropout(), lambda _: nn.AlphaDropout(0.5)),
     Layer(FeatureNoise(), None),
-    Layer(SpatialDropout(), nn.Dropout2d),
+    Layer(SpatialDropout(), lambda _: nn.Dropout2d(0.5)),
     Layer(DropBlock(), None),
     Layer(StochasticDepth(), None),
     Layer(WeightNorm(), lambda d: parametrizations.weight_norm(nn.Linear(d, d))),
@@ -165,18 +171,6 @@ def saved_bytes(run: Run) -> int:
     return sum(kept.values())
 
 
-class Affine(nn.Module):
-    """A layer whose weight goes through a parametrization, for the loop's side."""
-
-    def __init__(self, weight_module: nn.Module) -> None:
-        super().__init__()
-        self.inner = weight_module
-
-    def forward(self, w: Tensor) -> Tensor:
-        out: Tensor = self.inner(w)
-        return out
-
-
 def layer_row(layer: Layer, k: int, b: int, d: int, rounds: int, device: torch.device) -> dict[str, float | str | None]:
     """Times of one layer technique, milliseconds for all members."""
     technique = layer.technique
@@ -260,8 +254,14 @@ def other_rows(k: int, d: int, rounds: int, device: torch.device) -> list[dict[s
         "Orthogonal": (ours(Orthogonal()), lambda: drawn(nn.init.orthogonal_)),
         "L2": (lambda: L2().penalty(p), foreach(lambda own: sum(t.square().sum() for t in own[::2]))),
         "L1": (lambda: L1().penalty(p), foreach(lambda own: sum(t.abs().sum() for t in own[::2]))),
-        "ClipNorm": (lambda: ClipNorm().gradient_(g, p, key, moment), foreach(lambda own: nn.utils.clip_grad_norm_(own, 1.0))),
-        "ClipValue": (lambda: ClipValue().gradient_(g, p, key, moment), foreach(lambda own: nn.utils.clip_grad_value_(own, 1.0))),
+        "ClipNorm": (
+            lambda: ClipNorm().gradient_(g, p, key, moment),
+            foreach(lambda own: nn.utils.clip_grad_norm_(own, 1.0)),
+        ),
+        "ClipValue": (
+            lambda: ClipValue().gradient_(g, p, key, moment),
+            foreach(lambda own: nn.utils.clip_grad_value_(own, 1.0)),
+        ),
         "AdaptiveClip": (lambda: AdaptiveClip().gradient_(g, p, key, moment), lambda: None),
         "WeightDecay": (lambda: WeightDecay().update_(p, 1e-3), foreach(decay)),
         "MaxNorm": (lambda: MaxNorm().update_(p, 1e-3), foreach(renorm)),

@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from tests.contracts.case import Case  # noqa: E402
 from tests.contracts.cases import CASES  # noqa: E402
 from tests.contracts.stage import ACTS, Stage, act  # noqa: E402
+
 from wellposed.techniques import ALL  # noqa: E402
 from wellposed.techniques.places import (  # noqa: E402
     BatchTechnique,
@@ -128,7 +129,9 @@ def row(kind: type[Technique]) -> str:
     runs = isinstance(case.example, (*ACTS, BatchTechnique, InnerTechnique, DataTechnique))
     path = Path(inspect.getfile(kind)).relative_to(ROOT)
     what = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
-    strengths = ", ".join(f"{f.name} {f.metadata['valid'][0]:g}..{f.metadata['valid'][1]:g}" for f in strength_fields(kind))
+    strengths = ", ".join(
+        f"{f.name} {f.metadata['valid'][0]:g}..{f.metadata['valid'][1]:g}" for f in strength_fields(kind)
+    )
     marks = [in_type(case, torch.float64), in_type(case, torch.bfloat16)] if runs else ["", ""]
     marks += [compiled(case.example), on_gpu(case) if runs else ""]
     return f"| [`{kind.__name__}`](../{path}) | {what} | {strengths} | {' | '.join(marks)} |"

@@ -268,9 +268,7 @@ REFUSED = {
         "recipe.toml, line 4: technique 2.kind must name a known kind. Got 'os.system'."
     ),
     '[[technique]]\nkind = "Adam"': "recipe.toml, line 2: technique 1.kind must name a known kind. Got 'Adam'.",
-    "[[technique]]\nrate = 0.1": (
-        "recipe.toml, line 1: technique 1 must be a table with the key 'kind'."
-    ),
+    "[[technique]]\nrate = 0.1": ("recipe.toml, line 1: technique 1 must be a table with the key 'kind'."),
     "technique = [1]": "recipe.toml, line 1: technique 1 must be a table with the key 'kind'.",
     '[[technique]]\nkind = "He"\n[[technique]]\nkind = "Xavier"': (
         "recipe.toml, line 1: Recipe.techniques must hold at most one WeightTechnique. Got ['He', 'Xavier']."

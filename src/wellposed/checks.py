@@ -33,7 +33,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"Known: {', '.join(known)}." if 0 < len(known) <= 30 else ""
 
 
-def check_choice(what: str, got: object, known: Iterable[str]) -> None:
+def check_choice(what: str, got: object, known: Iterable[object]) -> None:
     """Refuse what is none of the known words.
 
     >>> check_choice("He.mode", "fan_avg", ("fan_in", "fan_out"))

@@ -110,7 +110,8 @@ def uniform(key: Key, shape: Sequence[int], *, dtype: torch.dtype = torch.float3
         u = ((high >> 5) & 0x7FFFFFF).to(dtype) * 2**-27 + ((low >> 6) & 0x3FFFFFF).to(dtype) * 2**-53
     else:
         kept = BITS.get(dtype, 24)
-        u = ((bits(key, n) >> (32 - kept)) & ((1 << kept) - 1)).to(torch.float32).mul_(2.0**-kept).to(dtype)
+        u = bits(key, n).bitwise_right_shift_(32 - kept).bitwise_and_((1 << kept) - 1)
+        u = u.to(torch.float32).mul_(2.0**-kept).to(dtype)
     return u.view(*key.shape, *shape)
 
 
@@ -119,10 +120,14 @@ def normal(key: Key, shape: Sequence[int], *, dtype: torch.dtype = torch.float32
     n = math.prod(shape)
     half = (n + 1) // 2
     wide = torch.promote_types(dtype, torch.float32)
-    u, v = uniform(key, (2 * half,), dtype=wide).chunk(2, dim=-1)
-    radius = (1 - u).log_().mul_(-2).sqrt_()
-    angle = v * (2 * math.pi)
-    return torch.cat((radius * angle.cos(), radius * angle.sin()), dim=-1)[..., :n].reshape(*key.shape, *shape).to(dtype)
+    drawn = uniform(key, (2 * half,), dtype=wide)
+    radius, angle = drawn.chunk(2, dim=-1)  # in place from here on: memory costs as much as the arithmetic
+    radius.neg_().add_(1).log_().mul_(-2).sqrt_()
+    angle.mul_(2 * math.pi)
+    cosine = angle.cos()
+    angle.sin_().mul_(radius)
+    radius.mul_(cosine)
+    return (drawn if n % 2 == 0 else drawn[..., :n]).reshape(*key.shape, *shape).to(dtype)
 
 
 def bernoulli(key: Key, shape: Sequence[int], share: float | Float[Tensor, "*K"]) -> Bool[Tensor, "..."]:

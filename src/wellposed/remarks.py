@@ -1,8 +1,7 @@
-"""What is worth telling of a trained bag beside its scores: what changed nothing, which features died, what voting gave."""
+"""What is worth telling of a trained bag beside its scores: what changed nothing, what died, what voting gave."""
 
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -41,8 +40,7 @@ def _columns(bag: Bag, inputs: int, network: nn.Module) -> dict[str, range]:
     found = {name: range(i, i + 1) for i, name in enumerate(bag.encoder.numeric_names)}
     first = len(found)
     if isinstance(network, Tabular):
-        for name, table in zip(bag.encoder.category_names, network.embedded.tables, strict=True):
-            width = int(table.weight.shape[1])
+        for name, width in zip(bag.encoder.category_names, network.embedded.sizes, strict=True):
             found[name], first = range(first, first + width), first + width
     return found
 

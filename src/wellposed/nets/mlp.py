@@ -57,6 +57,7 @@ class Embedded(Container):
         super().__init__()
         sizes = [min(50, round(1.6 * n**0.56)) for n in cardinalities]
         self.tables = nn.ModuleList([nn.Embedding(n, size) for n, size in zip(cardinalities, sizes, strict=True)])
+        self.sizes = tuple(sizes)
         self.width = sum(sizes)
 
     def forward(self, x: Float[Tensor, "B D"], codes: Int64[Tensor, "B J"]) -> Float[Tensor, "B E"]:

@@ -125,7 +125,9 @@ def run_steps(
     recipe = state.bound(training.recipe)
     one = len(state) == 1
     leaves = {name: (p[0] if one else p).detach().requires_grad_() for name, p in state.parameters.items()}
-    shard = Shard(state, Places.of(recipe), leaves, forward, training.criterion, training.classes, training.facts, training.fired)
+    shard = Shard(
+        state, Places.of(recipe), leaves, forward, training.criterion, training.classes, training.facts, training.fired
+    )
     keys = {place: epoch.keys(state.seeds, place, steps) for place in training.drawing}
     losses = torch.empty(len(steps), len(state), dtype=state.loss_sum.dtype, device=order.device)
     for i, step in enumerate(steps):

@@ -28,9 +28,9 @@ def blur(x: Float[Tensor, "*B C H W"], deviation: Float[Tensor, "*B"], *, radius
     >>> blur(torch.tensor([[[0.0, 1.0, 0.0]]]), torch.tensor(0.5), radius=1)
     tensor([[[0.1065, 0.7870, 0.1065]]])
     """
-    places = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    places = torch.arange(-radius, radius + 1, dtype=deviation.dtype, device=x.device)
     width = deviation.clamp(min=1e-3).unsqueeze(-1)
-    weight = (-0.5 * (places / width).square()).softmax(-1)
+    weight = (-0.5 * (places / width).square()).softmax(-1).to(x.dtype)
     changed = x
     for axis in (-2, -1):
         n = x.shape[axis]

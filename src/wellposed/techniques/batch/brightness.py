@@ -29,7 +29,7 @@ def brighten(x: Float[Tensor, "*B C H W"], share: Float[Tensor, "*B"], *, bounds
     tensor([[[0.2500, 1.0000]]])
     """
     added = share.view(*share.shape, 1, 1, 1) * span_of(bounds)
-    return where_image(share != 0, (x + added).clamp(*bounds), x)
+    return where_image(share != 0, (x + added).clamp(*bounds).to(x.dtype), x)
 
 
 @dataclass(frozen=True, kw_only=True)

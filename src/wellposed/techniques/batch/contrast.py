@@ -32,7 +32,7 @@ def stretch_contrast(
     """
     mean = x.mean((-2, -1), keepdim=True)
     changed = factor.view(*factor.shape, 1, 1, 1) * (x - mean) + mean
-    return where_image(factor != 1, changed.clamp(*bounds), x)
+    return where_image(factor != 1, changed.clamp(*bounds).to(x.dtype), x)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ def cut_out(
     covered = torch.ones((), dtype=torch.bool, device=x.device)
     for axis, place in ((-2, middle[0]), (-1, middle[1])):
         n = x.shape[axis]
-        pixels = torch.arange(n, dtype=x.dtype, device=x.device).view((n, 1) if axis == -2 else (1, n))
+        pixels = torch.arange(n, dtype=place.dtype, device=x.device).view((n, 1) if axis == -2 else (1, n))
         distance = pixels - (place * n).floor().clamp(max=n - 1)[..., None, None, None]
         covered = covered & (-side / 2 <= distance) & (distance < side / 2)
     return torch.where(covered, value, x)

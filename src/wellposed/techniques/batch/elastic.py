@@ -18,7 +18,7 @@ from torch import Tensor
 from wellposed import random
 from wellposed.checks import check_number
 from wellposed.random import Key, make_key
-from wellposed.techniques.batch.images import Fill, bounds_of, check_images, look_up, where_image
+from wellposed.techniques.batch.images import Fill, bounds_of, check_images, look_up, where_image, wide
 from wellposed.techniques.places import Batch, BatchTechnique
 from wellposed.techniques.technique import Strength, Technique, spread, strength
 
@@ -57,8 +57,8 @@ def displace(
     tensor([[[1.5000, 2.0000, 2.0000]]])
     """
     height, width = x.shape[-2:]
-    across = torch.arange(width, dtype=x.dtype, device=x.device) + right
-    along = torch.arange(height, dtype=x.dtype, device=x.device).unsqueeze(-1) + down
+    across = torch.arange(width, dtype=right.dtype, device=x.device) + right
+    along = torch.arange(height, dtype=down.dtype, device=x.device).unsqueeze(-1) + down
     grid = torch.stack([(2 * across + 1) / width - 1, (2 * along + 1) / height - 1], dim=-1)
     flat = look_up(x.reshape(-1, *x.shape[-3:]), grid.reshape(-1, height, width, 2), fill=fill, low=low)
     moved = ((right != 0) | (down != 0)).flatten(-2).any(-1)
@@ -86,6 +86,6 @@ class Elastic(BatchTechnique):
     def batch(self, batch: Batch, key: Key) -> Batch:
         check_images("Elastic", batch)
         shape = (batch.x.shape[1], 2, *batch.x.shape[-2:])
-        drawn = random.uniform(make_key(key, step=0, place="field"), shape, dtype=batch.x.dtype) * 2 - 1
+        drawn = random.uniform(make_key(key, step=0, place="field"), shape, dtype=wide(batch.x.dtype)) * 2 - 1
         right, down = (smooth(drawn, self.smoothness) * spread(self.amount, drawn)).unbind(2)
         return batch._replace(x=displace(batch.x, right, down, fill=self.fill, low=bounds_of(batch)[0]))

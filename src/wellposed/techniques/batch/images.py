@@ -66,9 +66,14 @@ def from_unit(unit: Float[Tensor, "... C H W"], bounds: Bounds) -> Float[Tensor,
     return unit * span_of(bounds) + bounds[0]
 
 
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """What draws and places are computed in: float32 for narrower pixels, which could not tell 300 places apart."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def uniform_each(key: Key, batch: Batch, place: str, *, low: float = 0.0, high: float = 1.0) -> Float[Tensor, "K B"]:
     """A uniform number for each member and image; `place` names what it is for."""
-    drawn = random.uniform(make_key(key, step=0, place=place), batch.x.shape[1:2], dtype=batch.x.dtype)
+    drawn = random.uniform(make_key(key, step=0, place=place), batch.x.shape[1:2], dtype=wide(batch.x.dtype))
     return low + (high - low) * drawn
 
 
@@ -119,7 +124,7 @@ def warp(
     height, width = x.shape[-2:]
     scale = [[1.0, height / width, 2.0 / width], [width / height, 1.0, 2.0 / height]]
     flat = x.reshape(-1, *x.shape[-3:])
-    theta = (matrix * matrix.new_tensor(scale)).reshape(-1, 2, 3)
+    theta = (matrix.to(wide(x.dtype)) * matrix.new_tensor(scale)).reshape(-1, 2, 3)
     grid = F.affine_grid(theta, list(flat.shape), align_corners=False)
     moved = (matrix != torch.eye(2, 3, dtype=matrix.dtype, device=matrix.device)).flatten(-2).any(-1)
     return where_image(moved, look_up(flat, grid, fill=fill, low=low).view(x.shape), x)
@@ -130,5 +135,6 @@ def look_up(
 ) -> Float[Tensor, "N C H W"]:
     """Each image at the places of its grid, where -1 and 1 are the outer edges of the outermost pixels."""
     if fill == "nearest":
-        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    return F.grid_sample(x - low, grid, padding_mode="zeros", align_corners=False) + low
+        return F.grid_sample(x.to(grid.dtype), grid, padding_mode="border", align_corners=False).to(x.dtype)
+    found = F.grid_sample((x - low).to(grid.dtype), grid, padding_mode="zeros", align_corners=False)
+    return (found + low).to(x.dtype)

@@ -15,7 +15,7 @@ import torch
 from wellposed import random
 from wellposed.checks import check_count
 from wellposed.random import Key, make_key
-from wellposed.techniques.batch.images import check_images, chosen
+from wellposed.techniques.batch.images import check_images, chosen, wide
 from wellposed.techniques.batch.spaces import STANDARD, augment
 from wellposed.techniques.places import Batch, BatchTechnique
 from wellposed.techniques.technique import Strength, Technique, spread, strength
@@ -45,5 +45,5 @@ class RandAugment(BatchTechnique):
         drawn = random.choice(make_key(key, step=0, place="operation"), len(STANDARD), rows * self.operations)
         choice = drawn.view(members, rows, self.operations)
         choice = torch.where(chosen(self.probability, key, batch, "chosen").unsqueeze(-1), choice, -1)
-        level = torch.ones_like(choice, dtype=batch.x.dtype)
+        level = torch.ones_like(choice, dtype=wide(batch.x.dtype))
         return augment(batch, STANDARD, choice, level * spread(self.magnitude, level) / 30, key=key)

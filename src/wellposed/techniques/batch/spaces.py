@@ -29,7 +29,7 @@ from torch import Tensor
 
 from wellposed import random
 from wellposed.random import Key, make_key
-from wellposed.techniques.batch.images import bounds_of, from_unit, to_unit, where_image
+from wellposed.techniques.batch.images import bounds_of, from_unit, to_unit, where_image, wide
 from wellposed.techniques.batch.operations import apply_operations
 from wellposed.techniques.places import Batch
 
@@ -136,10 +136,11 @@ def augment(
     height, width = batch.x.shape[-2:]
     magnitude = magnitudes(space, choice, level, opposite, size=(height, width))
     bounds, names = bounds_of(batch), tuple(space)
-    unit = to_unit(batch.x, bounds).flatten(0, 1)
+    unit = to_unit(batch.x.to(wide(batch.x.dtype)), bounds).flatten(0, 1)
     images = unit
     for n in range(shape[-1]):
         own = choice[..., n].flatten(), magnitude[..., n].flatten(), place[..., n, :].flatten(0, 1)
         images = apply_operations(images, names, *own)
     changed = (images != unit).flatten(1).any(-1).view(choice.shape[:2])
-    return batch._replace(x=where_image(changed, from_unit(images.view(batch.x.shape), bounds), batch.x))
+    x = from_unit(images.view(batch.x.shape), bounds).to(batch.x.dtype)
+    return batch._replace(x=where_image(changed, x, batch.x))

@@ -15,7 +15,7 @@ import torch
 
 from wellposed import random
 from wellposed.random import Key, make_key
-from wellposed.techniques.batch.images import check_images, chosen
+from wellposed.techniques.batch.images import check_images, chosen, wide
 from wellposed.techniques.batch.spaces import STANDARD, WIDE, augment
 from wellposed.techniques.places import Batch, BatchTechnique
 from wellposed.techniques.technique import Strength, strength
@@ -38,5 +38,5 @@ class TrivialAugment(BatchTechnique):
         rows, space = batch.x.shape[1], WIDE if self.space == "wide" else STANDARD
         choice = random.choice(make_key(key, step=0, place="operation"), len(space), rows)
         choice = torch.where(chosen(self.probability, key, batch, "chosen"), choice, -1)
-        level = random.choice(make_key(key, step=0, place="level"), 31, rows).to(batch.x.dtype) / 30
+        level = random.choice(make_key(key, step=0, place="level"), 31, rows).to(wide(batch.x.dtype)) / 30
         return augment(batch, space, choice.unsqueeze(-1), level.unsqueeze(-1), key=key)

@@ -31,7 +31,7 @@ ROWS = 1024
 """Rows that are ranked at once, which bounds the memory."""
 
 
-def rank_values(values: Float[Tensor, " M"], quantiles: Float[Tensor, " Q"]) -> Float[Tensor, " M"]:
+def rank_values(values: Float[Tensor, "*M"], quantiles: Float[Tensor, " Q"]) -> Float[Tensor, "*M"]:
     """The share of the distribution that lies below each value, by its evenly spaced quantiles. Usable alone.
 
     >>> rank_values(torch.tensor([0.0, 1.0, 1.5, 2.0, 9.0]), torch.tensor([0.0, 1.0, 1.0, 2.0, 3.0]))

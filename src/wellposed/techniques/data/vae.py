@@ -29,8 +29,12 @@ from wellposed.techniques.data.min_max import measure_range
 from wellposed.techniques.places import GrowthTechnique
 from wellposed.techniques.technique import Technique
 
-BATCH = 128
 RATE = 1e-3
+
+
+def _batch_size(n: int) -> int:
+    """128 rows, or fewer where there would be under 40 steps an epoch."""
+    return min(128, max(16, n // 40))
 
 
 class Autoencoder(nn.Module):
@@ -76,7 +80,7 @@ def train_autoencoder(
     weight: Float[Tensor, " N"] | None = None,
     latent: int = 8,
     width: int = 256,
-    epochs: int = 20,
+    epochs: int = 40,
     seed: int = 0,
 ) -> Autoencoder:
     """An autoencoder trained on rows in [0, 1] by Adam, in single precision. Usable alone."""
@@ -89,7 +93,7 @@ def train_autoencoder(
         seeds, step = torch.tensor(seed, device=x.device), 0
         for epoch in range(epochs):
             order = random.permutation(make_key(seeds, step=epoch, place="VAEGrowth order"), len(x))
-            for rows in torch.split(order, BATCH):
+            for rows in torch.split(order, _batch_size(len(x))):
                 noise = random.normal(make_key(seeds, step=step, place="VAEGrowth noise"), (len(rows), latent))
                 optimizer.zero_grad()
                 loss = (negative_bound(network, x[rows], y[rows], noise) * share[rows]).mean()
@@ -114,7 +118,7 @@ class VAEGrowth(GrowthTechnique):
     share: float = 1.0
     latent: int = 8
     width: int = 256
-    epochs: int = 20
+    epochs: int = 40
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -133,7 +137,7 @@ class VAEGrowth(GrowthTechnique):
         classes = 0 if soft else int(rows.y.max()) + 1
         network = train_autoencoder(
             ((kept.x - low) / extent).flatten(1),
-            kept.y if soft else F.one_hot(kept.y, classes),
+            (kept.y if soft else F.one_hot(kept.y, classes)).float(),
             weight=kept.weight,
             latent=self.latent,
             width=self.width,

@@ -52,7 +52,7 @@ class Fixup(StartTechnique):
         every = [[f"{path}.block.{inner}".strip(".") for inner in affine_layers(b)] for path, b in blocks.items()]
         branches = [branch for branch in every if branch]
         if not branches:
-            do = "Use MLP(residual=True), or start with He or LSUV."
+            do = "Use MLP(residual=True, block=2) or ResNet, or start with He or LSUV."
             raise refusal("The network for Fixup", "have residual blocks", type(start.network).__name__, do)
         if any(ends_rectified(block) for block in blocks.values()):
             do = "Give a block several layers, as MLP(residual=True, block=2) does, or use another activation."

@@ -28,7 +28,7 @@ def draw_gaussian(
     torch.Size([1, 2, 3])
     """
     drawn = random.normal(key, shape, dtype=dtype)
-    return drawn * spread(deviation, drawn)
+    return drawn.mul_(spread(deviation, drawn))
 
 
 @dataclass(frozen=True, kw_only=True)

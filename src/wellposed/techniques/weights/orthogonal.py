@@ -52,7 +52,7 @@ def draw_orthogonal(
     True
     """
     drawn = orthonormalize(random.normal(key, shape, dtype=dtype))
-    return drawn * spread(gain, drawn)
+    return drawn.mul_(spread(gain, drawn))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ def draw_scaled(
     torch.Size([2, 2, 3])
     """
     if distribution == "normal":
-        return random.normal(key, shape, dtype=dtype) * deviation
+        return random.normal(key, shape, dtype=dtype).mul_(deviation)
     if distribution == "truncated":
-        return draw_truncated(shape, key=key, dtype=dtype) * deviation
-    return (random.uniform(key, shape, dtype=dtype) * 2 - 1) * (math.sqrt(3) * deviation)
+        return draw_truncated(shape, key=key, dtype=dtype).mul_(deviation)
+    return random.uniform(key, shape, dtype=dtype).mul_(2).sub_(1).mul_(math.sqrt(3) * deviation)

@@ -52,4 +52,4 @@ class TruncatedGaussian(WeightTechnique):
 
     def weights(self, shape: tuple[int, ...], key: Key, *, dtype: torch.dtype) -> Float[Tensor, "K *shape"]:
         drawn = draw_truncated(shape, key=key, dtype=dtype)
-        return drawn * spread(self.deviation, drawn)
+        return drawn.mul_(spread(self.deviation, drawn))

@@ -29,7 +29,7 @@ def draw_uniform(
     torch.Size([1, 2, 3])
     """
     drawn = random.uniform(key, shape, dtype=dtype).mul_(2).sub_(1)
-    return drawn * spread(limit, drawn)
+    return drawn.mul_(spread(limit, drawn))
 
 
 @dataclass(frozen=True, kw_only=True)
