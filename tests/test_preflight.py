@@ -14,6 +14,7 @@ from wellposed.techniques import (
     SWA,
     BatchNorm,
     Dropout,
+    Fixup,
     Flip,
     GhostBatchNorm,
     GroupNorm,
@@ -22,6 +23,7 @@ from wellposed.techniques import (
     LayerNorm,
     Mixup,
     Rotation,
+    WeightNorm,
     Xavier,
 )
 
@@ -38,6 +40,7 @@ def digits(n: int = 100) -> Data:
     [
         (Recipe(net=MLP(activation="sigmoid"), techniques=(He(),)), "use Xavier"),
         (Recipe(net=DEEP, techniques=(Xavier(),)), "use He"),
+        (Recipe(techniques=(Fixup(), WeightNorm())), "no direction to start"),
         (Recipe(techniques=(Rotation(degrees=180.0),)), "6 turned"),
         (Recipe(techniques=(Flip(probability=0.5),)), "may change the class"),
         (Recipe(techniques=(LabelSmoothing(), Mixup())), "mixed and smoothed"),

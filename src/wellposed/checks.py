@@ -36,9 +36,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def check_choice(what: str, got: object, known: Iterable[object]) -> None:
     """Refuse what is none of the known words.
 
-    >>> check_choice("He.mode", "fan_avg", ("fan_in", "fan_out"))
+    >>> check_choice("Dropout.where", "behind", ("before", "after"))
     Traceback (most recent call last):
-    wellposed.errors.BadInput: He.mode must be 'fan_in' or 'fan_out'. Got 'fan_avg'.
+    wellposed.errors.BadInput: Dropout.where must be 'before' or 'after'. Got 'behind'.
     """
     words = list(known)
     if got not in words:

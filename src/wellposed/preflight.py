@@ -18,11 +18,14 @@ from wellposed.techniques import (
     BatchRenorm,
     CutMix,
     Dropout,
+    Fixup,
     GhostBatchNorm,
     He,
     LabelSmoothing,
     Mixup,
     SpatialDropout,
+    SpectralNorm,
+    WeightNorm,
     Xavier,
 )
 from wellposed.techniques.batch.invariance import Labels, preserves_label
@@ -67,6 +70,12 @@ class Parts(NamedTuple):
 def advise(parts: Parts) -> tuple[Advice, ...]:
     """All advice about a recipe, in the order of the places."""
     return tuple(advice for rule in RULES for advice in rule(parts))
+
+
+def _fixup_with_weight_norm(parts: Parts) -> Iterator[Advice]:
+    if parts.has(Fixup) and parts.has(WeightNorm, SpectralNorm):
+        what = "Fixup sets weights to 0, from which a normed weight has no direction to start: take one of them out"
+        yield Advice(what, "Salimans & Kingma, Weight normalization, 2016, section 2")
 
 
 def _label_changes(parts: Parts) -> Iterator[Advice]:
@@ -151,7 +160,7 @@ def _is_on(value: Strength) -> bool:
 
 NORMS: tuple[type[Technique], ...] = (BatchNorm, BatchRenorm, GhostBatchNorm)
 RULES: tuple[Callable[[Parts], Iterator[Advice]], ...] = (
-    *(_he_with_sigmoid, _xavier_with_deep_relu),
+    *(_he_with_sigmoid, _xavier_with_deep_relu, _fixup_with_weight_norm),
     *(_label_changes, _smoothing_and_mixing),
     *(_norm_with_small_batch, _dropout_before_norm),
     *(_decay_of_everything, _average_without_statistics),

@@ -7,16 +7,28 @@ import torch
 from tests.population.conftest import made_rows
 from torch import Tensor, nn
 
-from wellposed.errors import BadInput
+from wellposed.errors import BadInput, NoEffect
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
-from wellposed.nets.net import Inputs
+from wellposed.nets.net import Inputs, Net
+from wellposed.nets.stacking import stack_forward
 from wellposed.population.build import Factory, build_template, initial_state, replace_dropout, stack_strengths
 from wellposed.population.population import Population
 from wellposed.population.state import State
 from wellposed.recipe import Recipe
-from wellposed.techniques import EMA, BatchNorm, Dropout, He, LayerNorm, Xavier
+from wellposed.techniques import (
+    EMA,
+    BatchNorm,
+    Dropout,
+    He,
+    InstanceNorm,
+    LayerNorm,
+    StochasticDepth,
+    WeightNorm,
+    Xavier,
+)
 from wellposed.techniques.layers.dropout import StackedDropout
+from wellposed.techniques.technique import Technique
 
 CPU = torch.device("cpu")
 WIDE = Recipe(net=MLP(widths=(50, 40)), techniques=(He(), BatchNorm(), LayerNorm(), Dropout(rate=0.2)))
@@ -242,3 +254,36 @@ def test_what_is_no_network_is_refused(factory: Factory, message: str) -> None:
     with pytest.raises(BadInput) as error:
         build_template(PLAIN, inputs=Inputs((2,)), outputs=2, factory=factory, dtype=torch.float32, device=CPU)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("technique", "net", "sentence"),
+    [
+        (InstanceNorm(), MLP(), "InstanceNorm must have room in the net MLP. Got 'none'. It acts on channels"),
+        (StochasticDepth(), MLP(), "StochasticDepth must have room in the net MLP. Got 'none'. Take it out"),
+        (Dropout(), MLP(widths=()), "Dropout must have room in the net MLP. Got 'none'. Take it out of the recipe, or give"),
+    ],
+)
+def test_a_technique_without_room_is_refused(technique: Technique, net: Net, sentence: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Population(Recipe(net=net, techniques=(technique,)), inputs=Inputs((6,)), outputs=3)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_layer_beside_a_factory_is_told_to_change_nothing() -> None:
+    with pytest.warns(NoEffect, match="Dropout changes nothing: the factory's module is trained as it is"):
+        Population(Recipe(techniques=(Dropout(),)), inputs=Inputs((6,)), outputs=3, factory=lambda: nn.Linear(6, 3))
+
+
+def test_a_parametrization_starts_from_the_weights_drawn() -> None:
+    """Weight norm begins with each member's own lengths, so that the first outputs are those without it."""
+    recipe = Recipe(net=MLP(widths=(8,)), techniques=(WeightNorm(),))
+    normed = Population(recipe, inputs=Inputs((6,)), outputs=3, members=3)
+    tensors = {**normed.state.parameters, **normed.state.buffers}
+    for path in ("0", "2"):
+        weight = tensors[f"{path}.affine.weight"]
+        torch.testing.assert_close(tensors[f"{path}.parametrizations.0.scale"], weight.norm(dim=2))
+    x = torch.randn(3, 5, 6)
+    hidden = torch.bmm(x, tensors["0.affine.weight"].mT).relu()
+    expected = torch.bmm(hidden, tensors["2.affine.weight"].mT)
+    torch.testing.assert_close(stack_forward(normed.blueprint.template)(tensors, x), expected)

@@ -49,7 +49,7 @@ def _enhance() -> ModuleType:
     try:
         from kornia import enhance
     except ImportError:
-        raise BadInput('Operations on colors need Kornia. Do pip install "wellposed[images]".') from None
+        raise BadInput('Operations on colors need Kornia. Run: pip install "wellposed[images]".') from None
     return enhance
 
 

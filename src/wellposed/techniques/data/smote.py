@@ -37,7 +37,7 @@ def interpolate_rows(rows: Rows, groups: list[Group], *, neighbors: int = 5, see
         from imblearn.over_sampling import SMOTE as Plain
         from imblearn.over_sampling import SMOTENC as Mixed
     except ImportError:
-        raise BadInput("SMOTE needs imbalanced-learn. Install it: pip install imbalanced-learn.") from None
+        raise BadInput('SMOTE needs imbalanced-learn. Run: pip install "wellposed[smote]".') from None
     asked = [group for group in groups if group.new]
     if not asked:
         return rows
