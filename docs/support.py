@@ -123,18 +123,22 @@ def on_gpu(case: Case) -> str:
     return seen(run)
 
 
+def described(kind: type[Technique]) -> str:
+    """What a technique's line says without running it."""
+    path = Path(inspect.getfile(kind)).relative_to(ROOT)
+    what = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
+    ranges = {f.name: f.metadata["valid"] for f in strength_fields(kind)}
+    strengths = ", ".join(f"{name} {low:g}..{high:g}" for name, (low, high) in ranges.items())
+    return f"| [`{kind.__name__}`](../{path}) | {what} | {strengths} |"
+
+
 def row(kind: type[Technique]) -> str:
     """One technique's line."""
     case = CASES[kind]
     runs = isinstance(case.example, (*ACTS, BatchTechnique, InnerTechnique, DataTechnique))
-    path = Path(inspect.getfile(kind)).relative_to(ROOT)
-    what = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
-    strengths = ", ".join(
-        f"{f.name} {f.metadata['valid'][0]:g}..{f.metadata['valid'][1]:g}" for f in strength_fields(kind)
-    )
     marks = [in_type(case, torch.float64), in_type(case, torch.bfloat16)] if runs else ["", ""]
     marks += [compiled(case.example), on_gpu(case) if runs else ""]
-    return f"| [`{kind.__name__}`](../{path}) | {what} | {strengths} | {' | '.join(marks)} |"
+    return f"{described(kind)} {' | '.join(marks)} |"
 
 
 def page() -> str:

@@ -169,3 +169,14 @@ def test_data_are_changed_row_by_row(case: Case, shape: tuple[int, ...], dtype: 
 def test_survives_toml(case: Case) -> None:
     recipe = Recipe(techniques=(case.example,))
     assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
+@pytest.mark.parametrize("case", OF_MEMBERS)
+def test_a_gpu_gives_what_the_cpu_gives(case: Case) -> None:
+    """In float64; integers of the draws are equal to the bit, and functions differ in the last places."""
+    stage, strengths = Stage.build(K, torch.float64), differing(case.example)
+    there = {name: values.cuda() for name, values in strengths.items()}
+    found = act(case.example, there, stage.changed(lambda t: t.cuda()), case.kind)
+    for name, tensor in act(case.example, strengths, stage, case.kind).items():
+        torch.testing.assert_close(found[name].cpu(), tensor, rtol=1e-8, atol=1e-8)

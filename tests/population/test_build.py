@@ -261,7 +261,7 @@ def test_what_is_no_network_is_refused(factory: Factory, message: str) -> None:
     [
         (InstanceNorm(), MLP(), "InstanceNorm must have room in the net MLP. Got 'none'. It acts on channels"),
         (StochasticDepth(), MLP(), "StochasticDepth must have room in the net MLP. Got 'none'. Take it out"),
-        (Dropout(), MLP(widths=()), "Dropout must have room in the net MLP. Got 'none'. Take it out of the recipe, or give"),
+        (Dropout(), MLP(widths=()), "Dropout must have room in the net MLP. Got 'none'. Take it out"),
     ],
 )
 def test_a_technique_without_room_is_refused(technique: Technique, net: Net, sentence: str) -> None:

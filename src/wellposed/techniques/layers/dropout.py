@@ -63,10 +63,17 @@ def keep_units(x: Float[Tensor, "..."], drawn: Int32[Tensor, "..."], rate: Stren
     return x * drawn.bitwise_and_(factor.view(torch.int32)).view(torch.float32)
 
 
-@lru_cache(maxsize=64)
 def _factor(rate: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
-    """What kept units are multiplied by; making so small a tensor anew takes longer than using it."""
+    """What kept units are multiplied by: kept, but made anew within a compiled graph, which keeps its own constants."""
+    return _made(rate, dtype, device) if torch.compiler.is_compiling() else _kept(rate, dtype, device)
+
+
+def _made(rate: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
+    """One number as a tensor; making so small a tensor anew takes longer than using it."""
     return torch.tensor(1 / (1 - rate), dtype=dtype, device=device)
+
+
+_kept = lru_cache(maxsize=64)(_made)
 
 
 @dataclass(frozen=True, kw_only=True)
