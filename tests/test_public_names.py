@@ -13,6 +13,7 @@ NAMES = [
     "BadInput",
     "KernelGradientDescent",
     "Population",
+    "Ramp",
     "Recipe",
     "WellposedClassifier",
     "WellposedRegressor",

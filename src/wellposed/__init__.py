@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wellposed.kernel_descent import KernelGradientDescent
     from wellposed.population.population import Population
     from wellposed.presets import book, plain, sound
-    from wellposed.recipe import Recipe
+    from wellposed.recipe import Ramp, Recipe
 
     __version__: str
 
@@ -27,6 +27,7 @@ __all__ = [
     "WellposedRegressor",
     "KernelGradientDescent",
     "Recipe",
+    "Ramp",
     "plain",
     "sound",
     "book",
@@ -41,6 +42,7 @@ _WHERE = {
     "WellposedRegressor": "wellposed.estimators",
     "KernelGradientDescent": "wellposed.kernel_descent",
     "Recipe": "wellposed.recipe",
+    "Ramp": "wellposed.recipe",
     "plain": "wellposed.presets",
     "sound": "wellposed.presets",
     "book": "wellposed.presets",
