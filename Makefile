@@ -8,7 +8,7 @@ check:  ## what a change must pass
 	pytest
 
 shapes:  ## the same tests, every annotated shape and type checked as it runs
-	pytest --jaxtyping-packages='wellposed,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))'
+	pytest -m "not slow and not unchecked" --jaxtyping-packages='wellposed,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))'
 
 slow:  ## the tests that take more than ten seconds each
 	pytest -m slow

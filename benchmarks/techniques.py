@@ -1,8 +1,10 @@
 """What does a technique cost inside a population, beside the matrix products it accompanies and beside PyTorch's own?
 
 A layer is run forward and backward for K members at once; the other side is the affine layer 256-256 of the same
-population, a loop over K of PyTorch's modules, and one of them beside K = 1. The other places are run once, beside a
-loop over PyTorch's function where it has one. See README.md for the method.
+population (of "on images" the convolution of 3 x 3 from 16 to 16 channels of 14 x 14), a loop over K of PyTorch's
+modules, and one of them beside K = 1. Where PyTorch has none, the loop is over ours. The other places are run once,
+penalties with their gradients, beside a loop over PyTorch's functions. A population's images lie in memory as its
+convolutions leave them, and freed memory is kept, for both sides, as in its trainings. See README.md for the method.
     python benchmarks/techniques.py [--members 32] [--width 256] [--rows 64] [--rounds 9] [--device cpu]
 """
 
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from wellposed.nets.stacking import stack_forward
+from wellposed.population.plan import kept_pages
 from wellposed.random import make_key
 from wellposed.techniques import (
     EMA,
@@ -31,9 +34,11 @@ from wellposed.techniques import (
     DropBlock,
     DropConnect,
     Dropout,
+    ElasticNet,
     FeatureNoise,
     GaussianDropout,
     GhostBatchNorm,
+    GroupLasso,
     GroupNorm,
     He,
     InstanceNorm,
@@ -52,6 +57,7 @@ from wellposed.techniques.places import (
     BranchTechnique,
     InnerTechnique,
     LayerTechnique,
+    LossTechnique,
     Moment,
     ParametrizationTechnique,
 )
@@ -61,12 +67,16 @@ KEPT = 1.3
 """How many times the matrix products' time a norm or a dropout may take beside them."""
 
 
+IMAGE = (16, 14, 14)
+
+
 @dataclass(frozen=True)
 class Layer:
-    """A layer technique, and PyTorch's own module where it has one."""
+    """A layer technique, and PyTorch's own module where it has one, for units or channels; whether on large images."""
 
     technique: InnerTechnique
     theirs: Callable[[int], nn.Module] | None
+    large: bool = False
 
 
 LAYERS = (
@@ -76,7 +86,7 @@ LAYERS = (
     Layer(LayerNorm(), nn.LayerNorm),
     Layer(GroupNorm(groups=8), lambda d: nn.GroupNorm(8, d)),
     Layer(RMSNorm(), nn.RMSNorm),
-    Layer(InstanceNorm(), lambda d: nn.InstanceNorm2d(d, affine=True)),
+    Layer(InstanceNorm(), nn.InstanceNorm2d),
     Layer(Dropout(), lambda _: nn.Dropout(0.5)),
     Layer(GaussianDropout(), None),
     Layer(AlphaDropout(), lambda _: nn.AlphaDropout(0.5)),
@@ -87,6 +97,14 @@ LAYERS = (
     Layer(WeightNorm(), lambda d: parametrizations.weight_norm(nn.Linear(d, d))),
     Layer(SpectralNorm(), lambda d: parametrizations.spectral_norm(nn.Linear(d, d))),
     Layer(DropConnect(), None),
+    Layer(BatchNorm(), nn.BatchNorm2d, large=True),
+    Layer(BatchRenorm(), None, large=True),
+    Layer(GhostBatchNorm(rows=16), None, large=True),
+    Layer(LayerNorm(), lambda _: nn.LayerNorm(IMAGE), large=True),
+    Layer(GroupNorm(groups=8), lambda c: nn.GroupNorm(8, c), large=True),
+    Layer(RMSNorm(), lambda _: nn.RMSNorm(IMAGE), large=True),
+    Layer(InstanceNorm(), nn.InstanceNorm2d, large=True),
+    Layer(InstanceNorm(affine=True), lambda c: nn.InstanceNorm2d(c, affine=True), large=True),
 )
 
 
@@ -146,13 +164,25 @@ def stacked_pass(module: nn.Module, x: Tensor, device: torch.device) -> Run:
 
 def loop_pass(modules: list[nn.Module], x: Tensor) -> Run:
     """Forward and backward, member by member."""
-    each = [member.detach().requires_grad_() for member in x]
+    each = [member.detach().contiguous().requires_grad_() for member in x]
     g = torch.ones_like(each[0])
 
     def run() -> None:
         for module, member in zip(modules, each, strict=True):
             y = module(member)
             torch.autograd.grad(y, [member, *module.parameters()], g)
+
+    return run
+
+
+def weights_pass(modules: list[nn.Module]) -> Run:
+    """A parametrized weight and the gradients of what it is made from, member by member."""
+    learned = [[p for name, p in module.named_parameters() if name != "bias"] for module in modules]
+    g = torch.ones_like(learned[0][-1])
+
+    def run() -> None:
+        for module, own in zip(modules, learned, strict=True):
+            torch.autograd.grad(module.get_parameter("weight"), own, g)
 
     return run
 
@@ -171,17 +201,29 @@ def saved_bytes(run: Run) -> int:
     return sum(kept.values())
 
 
+def in_memory_order(x: Tensor) -> Tensor:
+    """Images `(K, B, C, H, W)` as `(B, K, C, H, W)` in memory, which is how a population's convolutions leave them."""
+    return x.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+def layer_name(layer: Layer) -> str:
+    """The technique's name in the table."""
+    technique = layer.technique
+    affine = isinstance(technique, InstanceNorm) and technique.affine
+    return type(technique).__name__ + " affine" * affine + " on images" * layer.large
+
+
 def layer_row(layer: Layer, k: int, b: int, d: int, rounds: int, device: torch.device) -> dict[str, float | str | None]:
     """Times of one layer technique, milliseconds for all members."""
     technique = layer.technique
-    images = isinstance(technique, LayerTechnique) and 1 not in technique.axes
+    images = layer.large or (isinstance(technique, LayerTechnique) and 1 not in technique.axes)
     weights = isinstance(technique, ParametrizationTechnique)
-    shape = (d, d) if weights else (d // 16, 4, 4) if images else (d,)
-    rows = () if weights else (b,)
-    x = torch.randn(k, *rows, *shape, device=device).requires_grad_()
-    alone = x[:1].detach().requires_grad_()
-    linear = nn.Linear(d, d)
-    input_ = torch.randn(k, b, d, device=device).requires_grad_()
+    shape = (d, d) if weights else IMAGE if layer.large else (d // 16, 4, 4) if images else (d,)
+    x = torch.randn(k, *([] if weights else [b]), *shape, device=device)
+    x = (in_memory_order(x) if images else x).requires_grad_()
+    alone = x[:1].detach().clone().requires_grad_()
+    products = nn.Conv2d(IMAGE[0], IMAGE[0], 3, padding=1) if layer.large else nn.Linear(d, d)
+    input_ = in_memory_order(torch.randn(k, b, *IMAGE)) if layer.large else torch.randn(k, b, d)
 
     def theirs() -> nn.Module:
         if layer.theirs is None or weights:
@@ -190,7 +232,7 @@ def layer_row(layer: Layer, k: int, b: int, d: int, rounds: int, device: torch.d
 
     contestants = {
         "population": stacked_pass(made(technique, shape).to(device), x, device),
-        "matrix products": stacked_pass(linear, input_, device),
+        "matrix products": stacked_pass(products, input_.to(device).requires_grad_(), device),
         "loop": loop_pass([theirs() for _ in range(k)], x),
         "ours alone": stacked_pass(made(technique, shape).to(device), alone, device),
         "theirs alone": loop_pass([theirs()], alone),
@@ -198,7 +240,7 @@ def layer_row(layer: Layer, k: int, b: int, d: int, rounds: int, device: torch.d
     found = common.interleave({name: timed(run, device) for name, run in contestants.items()}, rounds)
     ms = {name: common.median(values) * 1e3 for name, values in found.items()}
     return {
-        "technique": type(technique).__name__,
+        "technique": layer_name(layer),
         "PyTorch": None if layer.theirs is None else theirs().__class__.__name__,
         **{f"{name} [ms]": value for name, value in ms.items()},
         "of the matrix products": ms["population"] / ms["matrix products"],
@@ -243,6 +285,14 @@ def other_rows(k: int, d: int, rounds: int, device: torch.device) -> list[dict[s
     def decay(own: list[nn.Parameter]) -> None:
         torch._foreach_mul_([own[0], own[2]], 1 - 1e-4)
 
+    leaves = {name: t.clone().requires_grad_() for name, t in p.items()}
+
+    def charged(technique: LossTechnique) -> Run:
+        return lambda: torch.autograd.grad(technique.penalty(leaves).sum(), [leaves["0.weight"], leaves["1.weight"]])
+
+    def charge(penalty: Callable[[Tensor], Tensor]) -> Run:
+        return foreach(lambda own: torch.autograd.grad(penalty(own[0]) + penalty(own[2]), [own[0], own[2]]))
+
     @torch.no_grad()
     def renorm(own: list[nn.Parameter]) -> None:
         for weight in (own[0], own[2]):
@@ -252,8 +302,16 @@ def other_rows(k: int, d: int, rounds: int, device: torch.device) -> list[dict[s
         "He": (ours(He()), lambda: drawn(lambda t: nn.init.kaiming_normal_(t, nonlinearity="relu"))),
         "Xavier": (ours(Xavier()), lambda: drawn(nn.init.xavier_normal_)),
         "Orthogonal": (ours(Orthogonal()), lambda: drawn(nn.init.orthogonal_)),
-        "L2": (lambda: L2().penalty(p), foreach(lambda own: sum(t.square().sum() for t in own[::2]))),
-        "L1": (lambda: L1().penalty(p), foreach(lambda own: sum(t.abs().sum() for t in own[::2]))),
+        "L2": (charged(L2()), charge(lambda t: 0.5e-4 * t.square().sum())),
+        "L1": (charged(L1()), charge(lambda t: 1e-4 * t.abs().sum())),
+        "ElasticNet": (
+            charged(ElasticNet()),
+            charge(lambda t: 1e-4 * (0.5 * t.abs().sum() + 0.25 * t.square().sum())),
+        ),
+        "GroupLasso": (
+            charged(GroupLasso()),
+            charge(lambda t: 1e-4 * d**0.5 * torch.linalg.vector_norm(t, dim=0).sum()),
+        ),
         "ClipNorm": (
             lambda: ClipNorm().gradient_(g, p, key, moment),
             foreach(lambda own: nn.utils.clip_grad_norm_(own, 1.0)),
@@ -287,10 +345,10 @@ def other_rows(k: int, d: int, rounds: int, device: torch.device) -> list[dict[s
 def shown(rows: list[dict[str, float | str | None]]) -> None:
     """A table for a person."""
     names = [name for name in rows[0] if name != "technique"]
-    print(f"{'':18}" + "".join(f"{name[:22]:>24}" for name in names))
+    print(f"{'':30}" + "".join(f"{name[:22]:>24}" for name in names))
     for row in rows:
         cells = [f"{v:24.3f}" if isinstance(v, float) else f"{v or '-':>24}" for v in (row[n] for n in names)]
-        print(f"{row['technique']:18}" + "".join(cells))
+        print(f"{row['technique']:30}" + "".join(cells))
 
 
 def main() -> None:
@@ -303,8 +361,9 @@ def main() -> None:
     given = parser.parse_args()
     device = torch.device(given.device)
     torch.set_num_threads(1)
-    layers = [layer_row(t, given.members, given.rows, given.width, given.rounds, device) for t in LAYERS]
-    others = other_rows(given.members, given.width, given.rounds, device)
+    with kept_pages():
+        layers = [layer_row(t, given.members, given.rows, given.width, given.rounds, device) for t in LAYERS]
+        others = other_rows(given.members, given.width, given.rounds, device)
     shown(layers)
     print()
     shown(others)

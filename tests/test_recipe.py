@@ -339,9 +339,9 @@ def test_ramps_survive_toml_and_are_refused_by_name() -> None:
     assert recipe.structure() != replace(recipe, ramps=()).structure()
     assert recipe.at(0, 10).strengths()["L2.amount"] == 0.0
     assert recipe.at(9, 10).strengths()["Dropout.rate"] == pytest.approx(0.04)
-    for name in ("Dropout.rte", "optimizer.learning_rate", "rate"):
-        with pytest.raises(BadInput, match=r"^Ramp\.strength must name a strength of a technique\. Got "):
-            Recipe(techniques=(Dropout(),), ramps=(Ramp(strength=name, schedule=Constant()),))
+    for name in ("Dropout.rte", "optimizer.learning_rate", "rate", "Gaussian.deviation"):
+        with pytest.raises(BadInput, match=r"^Ramp\.strength must name a strength that acts at every step\. Got "):
+            Recipe(techniques=(Dropout(), Gaussian()), ramps=(Ramp(strength=name, schedule=Constant()),))
     with pytest.raises(BadInput, match=r"line 4: Ramp\.strength must name .* Did you mean 'Dropout\.rate'\?"):
         text = '[[technique]]\nkind = "Dropout"\n\n[[ramp]]\nstrength = "Dropout.rte"\nschedule = {kind = "Constant"}'
         Recipe.from_toml(text)

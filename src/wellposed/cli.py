@@ -88,7 +88,7 @@ def fit(
     folder = _result_folder(data) if out is None and not resume else out or Path(f"wellposed-{_stem(data)}")
     if resume and (folder / "result.json").is_file() and not read_json(folder / "result.json")["interrupted"]:
         raise BadInput(f"--resume must name an unfinished run. Got {str(folder)!r}, which is finished.")
-    resumed = resume and (folder / "training").is_dir()
+    resumed, new = resume and (folder / "training").is_dir(), not folder.exists()
     fitting = Fit.prepare(
         loaded, recipe=_recipe(recipe), members=members, test_share=share, seed=seed,
         infinite_is_missing=inf == "missing", device=_device(device),
@@ -97,10 +97,13 @@ def fit(
         resume_training(fitting.bag.population, folder / "training")
     else:
         claim_folder(folder)
-    console = Console(stderr=True, quiet=quiet)
-    stopped = _train(fitting, folder, console)
-    result = fitting.finish()
-    fitting.save(folder, result)
+    try:
+        stopped = _train(fitting, folder, Console(stderr=True, quiet=quiet))
+        result = fitting.finish()
+        fitting.save(folder, result)
+    finally:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
     page.write(folder)
     if as_json:
         print((folder / "result.json").read_text(encoding="utf-8"))
@@ -182,6 +185,8 @@ def _summary(fitting: "Fit", result: dict[str, Any], folder: Path) -> None:
     """What a person wants to know first, on standard output."""
     from rich.table import Table
 
+    from wellposed.report.facts import answering_words, bagging_words
+
     console = Console(highlight=False, soft_wrap=True)
     data, count, gap = result["data"], result["members"], result["gap"]
     parts = ", ".join(f"{n} {part}" for part, n in result["split"].items())
@@ -192,6 +197,8 @@ def _summary(fitting: "Fit", result: dict[str, Any], folder: Path) -> None:
         console.print(f"  note: {escape(note)}")
     net = fitting.bag.population.recipe.net
     console.print(f"{count['count']} networks, {escape(str(net))}")
+    if count["snapshots"] > 1 or count["passes"] > 1:
+        console.print(f"  networks: {answering_words(result)}")
     for failed in count["failed"]:
         console.print(f"  member {failed['member']} failed at step {failed['step']} in {escape(failed['where'])}")
     table = Table(box=None, pad_edge=False)
@@ -206,6 +213,8 @@ def _summary(fitting: "Fit", result: dict[str, Any], folder: Path) -> None:
         f"generalization gap of one network, {gap['metric']}: {gap['estimate']:.4f}"
         f" \\[{gap['low']:.4f}, {gap['high']:.4f}] at {gap['level']:.0%}"
     )
+    if told := bagging_words(result):
+        console.print(escape(told))
     console.print(f"{result['seconds']:.1f} s. Look at [bold]{escape(str(folder / 'report.html'))}[/]")
 
 

@@ -23,7 +23,7 @@ from wellposed.inputs.split import holdout
 from wellposed.population.population import Progress
 from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
-from wellposed.remarks import measure_bagging, remark
+from wellposed.remarks import answers_of, by_network, measure_bagging, networks_of, passes_of, remark
 from wellposed.statistics import mean_interval
 
 PARTS = ("train", "validation", "test")
@@ -147,6 +147,7 @@ class Fit:
         if self.interrupted:
             population.settle(self.rows, self.validation)
         record, name = population.record, "accuracy" if self.data.task == "classification" else "rmse"
+        kept, networks = record.best_epoch.view(-1, len(population)), networks_of(population).unique()
         scores: dict[str, dict[str, float]] = {}
         members: dict[str, Tensor] = {}
         test = self.bag.rows(self.split.test.features, self.split.test.target)
@@ -172,9 +173,12 @@ class Fit:
             "gap": {"metric": name, **asdict(gap)},
             "members": {
                 "count": len(population),
-                "usable": len(population.usable()),
+                "usable": len(networks),
+                "snapshots": len(record.best_epoch) // len(population),
+                "passes": passes_of(population),
                 "failed": [{"member": k, **asdict(f)} for k, f in sorted(record.failures.items())],
-                "best_epoch": record.best_epoch.tolist(),
+                "best_epoch": kept.amax(0).tolist(),
+                "kept_epochs": [[epoch for epoch in epochs if epoch] for epochs in kept.T.tolist()],
                 "ended": record.ended.tolist(),
                 name: {part: values.tolist() for part, values in members.items()},
             },
@@ -195,16 +199,20 @@ class Fit:
         }  # fmt: skip
 
     def _measured(self, raw: Part, rows: Rows) -> tuple[dict[str, float], Tensor]:
-        """The bag's metrics on one part, and each usable member's score, in the target's own unit."""
+        """The bag's metrics on one part, and each usable network's score, in the target's own unit.
+
+        The score of a network that answers with several snapshots is the mean of theirs.
+        """
         population, target = self.bag.population, self.bag.target
         outputs = population.outputs_of(rows).cpu().double()
-        answer = population.vote(outputs)
+        answer, each = population.vote(outputs), answers_of(population, outputs)
         if self.data.task == "classification":
             y = target.encode(raw.target)
-            return metrics.classification_metrics(answer, y), metrics.accuracy(outputs, y)
+            return metrics.classification_metrics(answer, y), by_network(population, metrics.accuracy(each, y))
         (mean, deviation), y = target.scale, torch.as_tensor(raw.target.astype(np.float64))
-        answer, outputs = answer * deviation + mean, outputs * deviation + mean
-        return metrics.regression_metrics(answer.squeeze(-1), y), metrics.rmse(outputs, y.unsqueeze(-1))
+        answer, each = answer * deviation + mean, each * deviation + mean
+        alone = by_network(population, metrics.rmse(each, y.unsqueeze(-1)))
+        return metrics.regression_metrics(answer.squeeze(-1), y), alone
 
     def save(self, folder: Path, result: dict[str, Any]) -> None:
         """Write the result folder: the model, the recipe, and last of all `result.json`."""

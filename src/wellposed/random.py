@@ -51,7 +51,7 @@ def _mix(x: Int64[Tensor, "*K"]) -> Int64[Tensor, "*K"]:
     return x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
-def make_key(seed: Int64[Tensor, "*K"], *, step: int | Int64[Tensor, "..."], place: str) -> Key:
+def make_key(seed: Int64[Tensor, "*K"], *, step: int | Int64[Tensor, "..."], place: str) -> Int64[Tensor, "..."]:
     """The key of one place at one step, for each seed.
 
     Args:

@@ -24,11 +24,18 @@ from wellposed.preflight import Advice, Parts, advise
 from wellposed.schedules import SCHEDULES, Constant, Schedule
 from wellposed.techniques import TECHNIQUES
 from wellposed.techniques.places import (
+    AnswerTechnique,
     AverageTechnique,
+    BatchTechnique,
+    GradientTechnique,
+    InnerTechnique,
+    LossTechnique,
     PassTechnique,
+    PointTechnique,
     PredictionTechnique,
     SampleTechnique,
     SnapshotTechnique,
+    UpdateTechnique,
     WeightTechnique,
 )
 from wellposed.techniques.technique import Strength, Technique, strengths, structure
@@ -44,6 +51,12 @@ NETS: dict[str, type[Net]] = {
 }
 SINGLE = (SampleTechnique, WeightTechnique, AverageTechnique, SnapshotTechnique, PassTechnique, PredictionTechnique)
 """Places in which two techniques would contradict each other."""
+
+RAMPED = (
+    *(BatchTechnique, InnerTechnique, LossTechnique, AnswerTechnique, GradientTechnique, PointTechnique),
+    *(UpdateTechnique, AverageTechnique),
+)
+"""Places that act at every step, so that their strengths may follow a schedule."""
 
 T = TypeVar("T", bound=Technique)
 
@@ -99,11 +112,17 @@ class Recipe:
             if len(found := self.of(place)) > 1:
                 names = [type(t).__name__ for t in found]
                 raise refusal("Recipe.techniques", f"hold at most one {place.__name__}", names)
-        names = [name for name in self.strengths() if not name.startswith("optimizer.")]
+        for snapshots in self.of(SnapshotTechnique):
+            snapshots.slot(self.epochs, self.epochs)  # refuses more snapshots than epochs
+        acting = [name for name, t in self.named().items() if isinstance(t, RAMPED)]
+        names = [name for name in self.strengths() if name.rpartition(".")[0] in acting]
         for ramp in self.ramps:
             if ramp.strength not in names:
                 raise refusal(
-                    "Ramp.strength", "name a strength of a technique", ramp.strength, nearest(ramp.strength, names)
+                    "Ramp.strength",
+                    "name a strength that acts at every step",
+                    ramp.strength,
+                    nearest(ramp.strength, names),
                 )
 
     def of(self, kind: Callable[..., T]) -> tuple[T, ...]:  # an abstract class is no `type[T]` to the type checker
@@ -189,7 +208,7 @@ class Recipe:
         try:
             return replace(plain, **values)
         except BadInput as error:
-            raise source.refuse(("ramp" if str(error).startswith("Ramp") else "technique", 0), str(error)) from None
+            raise source.refuse(_blamed(values, str(error)), str(error)) from None
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -206,6 +225,13 @@ class Recipe:
     def digest(self) -> str:
         """Twelve hexadecimal digits that name the content, the same in every process."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()[:12]
+
+
+def _blamed(values: Mapping[str, Any], words: str) -> tuple[str, int]:
+    """Which ramp or technique a refusal speaks of."""
+    if words.startswith("Ramp"):
+        return "ramp", next((i for i, ramp in enumerate(values["ramps"]) if repr(ramp.strength) in words), 0)
+    return "technique", next((i for i, t in enumerate(values["techniques"]) if type(t).__name__ in words), 0)
 
 
 def _is_positive(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -10,8 +11,9 @@ from wellposed.bag import Bag
 from wellposed.inputs.dataset import Rows
 from wellposed.inputs.encode import TableEncoder
 from wellposed.nets.mlp import Tabular
+from wellposed.population.population import Population
 from wellposed.techniques import ProximalL1
-from wellposed.techniques.places import UpdateTechnique
+from wellposed.techniques.places import PassTechnique, UpdateTechnique
 from wellposed.techniques.prediction.bagging import decompose_errors, out_of_bag
 from wellposed.techniques.update.proximal_l1 import dead_inputs
 
@@ -53,9 +55,10 @@ def _told_of(dead: list[str]) -> tuple[str, ...]:
 
 
 def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
-    """What the members' errors on test rows say of the vote's, and an estimate from training rows nobody owns.
+    """What the networks' errors on test rows say of their mean's, and an estimate from training rows nobody owns.
 
-    Errors are those of probabilities against 0 and 1, or of numbers in units of the scaled target.
+    Errors are those of probabilities against 0 and 1, or of numbers in units of the scaled target; each snapshot of a
+    network counts as a network.
 
     Args:
         bag: After training.
@@ -63,20 +66,44 @@ def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
         train: The training rows, without those that the recipe adds.
     """
     population = bag.population
-    answers = answers_of(bag, test)
+    answers = answers_of(population, population.outputs_of(test).cpu().double())
     found: dict[str, Any] = decompose_errors((answers - target_of(bag, test)).flatten(1))._asdict()
     owned = population.owned(len(train))
     if owned is not None:
-        free = out_of_bag(answers_of(bag, train), owned)
+        of_train = answers_of(population, population.outputs_of(train).cpu().double())
+        free = out_of_bag(of_train, owned[: len(of_train)].cpu())
         seen = ~free.isnan().any(1)
-        found["out_of_bag"] = {"rows": int(seen.sum()), **_scores(bag, free[seen], train.y[seen].cpu())}
+        scores = _scores(bag, free[seen], train.y[seen].cpu()) if seen.any() else {}
+        found["out_of_bag"] = {"rows": int(seen.sum()), **scores}
     return found
 
 
-def answers_of(bag: Bag, rows: Rows) -> Float[Tensor, "K N C"]:
-    """Each usable member's probabilities, or numbers."""
-    outputs = bag.population.outputs_of(rows).double().cpu()
-    return outputs.softmax(-1) if bag.task == "classification" else outputs
+def answers_of(population: Population, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "L N C"]:
+    """Probabilities or numbers of each usable network, and of each of its snapshots: the mean of its passes.
+
+    Args:
+        population: After training.
+        outputs: What `outputs_of` gives.
+    """
+    answers = outputs.softmax(-1) if population.task == "classification" else outputs
+    return answers.unflatten(0, (passes_of(population), -1)).mean(0)
+
+
+def passes_of(population: Population) -> int:
+    """How often each network is asked for an answer."""
+    return next((technique.draws for technique in population.recipe.of(PassTechnique)), 1)
+
+
+def networks_of(population: Population) -> Int64[Tensor, " L"]:
+    """The position among all networks of each one with weights to answer with; again for each of its snapshots."""
+    return population.usable().cpu() % len(population)
+
+
+def by_network(population: Population, scores: Float[Tensor, " L"]) -> Float[Tensor, " M"]:
+    """The mean over each usable network's snapshots."""
+    _, place = networks_of(population).unique(return_inverse=True)
+    counts = place.bincount()
+    return torch.zeros(len(counts), dtype=scores.dtype).index_add_(0, place, scores) / counts
 
 
 def target_of(bag: Bag, rows: Rows) -> Float[Tensor, "N C"]:

@@ -91,6 +91,9 @@ def build(kind: type[T], table: Mapping[str, Any], source: Source, path: Path, k
             complaint = f"{kind.__name__} has no key {key!r}. {nearest(key, known)}"
             raise source.refuse((*path, key), complaint.rstrip())
     values = {key: _value(known[key], raw, source, (*path, key), kinds) for key, raw in table.items()}
+    for field in dataclasses.fields(typing.cast(Any, kind)):
+        if field.name not in table and field.default is field.default_factory is dataclasses.MISSING:
+            raise source.refuse(path, f"{kind.__name__} must have the key {field.name!r}. Got none.")
     try:
         return kind(**values)
     except BadInput as error:

@@ -30,6 +30,9 @@ INNER = [
     for kind, case in CASES.items()
     if isinstance(case.example, InnerTechnique)
 ]
+ROWWISE = [p for p in INNER if not isinstance(p.values[0], ParametrizationTechnique)]
+OVER_BATCH = ("BatchNorm", "BatchRenorm", "GhostBatchNorm")
+"""Those that a training batch of one row or none says nothing to."""
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 ORDERS: dict[str, Callable[[Tensor], Tensor]] = {
     "first axis innermost": lambda x: x.movedim(0, -1).contiguous().movedim(-1, 0),
@@ -222,21 +225,20 @@ def test_keeps_the_dtype_and_stays_finite(
 
 @FEW
 @given(data=st.data(), train=st.booleans())
-@pytest.mark.parametrize("technique", INNER)
+@pytest.mark.parametrize("technique", ROWWISE)
 def test_an_empty_last_batch_answers_nothing_or_is_refused_in_training(
     technique: InnerTechnique, data: st.DataObject, train: bool
 ) -> None:
     """In training, too, nothing is changed by no rows."""
-    assume(not isinstance(technique, ParametrizationTechnique))
     shape = data.draw(shapes(technique))
     module = fitting(technique, shape).train(train)
     before = copy.deepcopy(module.state_dict())
     x = torch.zeros(0, *shape, dtype=torch.float64)
-    try:
+    if train and type(technique).__name__ in OVER_BATCH:
+        with pytest.raises(BadInput, match=r"must hold at least 2 values a channel\. Got 0\. Use a larger batch"):
+            module(x)
+    else:
         assert module(x).shape == x.shape
-    except BadInput as refused:
-        assert train
-        assert "must hold at least 2 values a channel. Got 0. Use a larger batch" in str(refused)
     torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
 
 
@@ -300,11 +302,13 @@ COMPILED = [
 """Each technique with each kind of shape."""
 
 
+@pytest.mark.unchecked
 @pytest.mark.parametrize(("technique", "shape"), COMPILED)
 def test_compiles_into_one_graph(technique: InnerTechnique, shape: tuple[int, ...]) -> None:
     assert_compiles(technique, shape, torch.float32, "aot_eager")
 
 
+@pytest.mark.unchecked
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("technique", "shape"), COMPILED)
@@ -312,6 +316,7 @@ def test_compiles_in_other_dtypes(technique: InnerTechnique, shape: tuple[int, .
     assert_compiles(technique, shape, dtype, "aot_eager")
 
 
+@pytest.mark.unchecked
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["BatchNorm-3", "Dropout-1", "SpectralNorm-2"])
 def test_compiles_to_machine_code(name: str) -> None:

@@ -72,7 +72,7 @@ def test_there_is_no_interval_without_an_accuracy() -> None:
 
 def test_members_find_their_own_scores_past_those_that_have_none() -> None:
     first, failed, last = members(a_result())
-    assert (first.number, first.ended, first.best_epoch) == (1, 2, 1)
+    assert (first.number, first.ended, first.kept) == (1, 2, (1,))
     assert first.scores == {"train": 1.0, "validation": 0.9, "test": 0.8}
     assert failed.scores == {}
     assert failed.failure == "step 1,234, 1.dense"

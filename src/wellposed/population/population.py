@@ -162,7 +162,7 @@ class Population:
         if len(self.state) and self.state.step:
             held, rows = None if validation is None else self._moved(validation), self._grown(rows)
             with self._crew() as crew:
-                score(crew, self._training(rows), self.state, self.record, rows, held)
+                score(crew, self._training(rows), self.state, self.record, rows, held, leaving=True)
             if held is not None:
                 self.correct(held)
 

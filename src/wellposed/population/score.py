@@ -25,18 +25,27 @@ ROWS_OF_GRADIENTS = 32
 
 
 def score(
-    crew: Crew, training: Training, state: State, record: Record, rows: Rows, validation: Rows | None
+    crew: Crew,
+    training: Training,
+    state: State,
+    record: Record,
+    rows: Rows,
+    validation: Rows | None,
+    *,
+    leaving: bool = False,
 ) -> Tensor | None:
     """Evaluate the living members and keep the weights of those that were never better; their validation losses.
 
-    Without validation rows the weights of all that have not failed are kept. Snapshots are kept whatever they score.
+    Without validation rows the weights of all that have not failed are kept. Snapshots are kept whatever they score;
+    members that leave before their first one (`leaving`) keep the weights that they have.
     """
     ranges = training.ranges(len(state), batch=256 if validation is None else min(len(validation), 256))
     at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
     if validation is None:
         _record_spoilt(state, record)
     failed = failed_among(state, record)
-    offset = _offset(training, record)
+    offset = _offset(training, record, state, leaving=leaving)
+    snapshots = bool(training.recipe.of(SnapshotTechnique))
     threads = training.threads_each(len(state), 256, len(ranges))
     answering = [members.answering() for members in (state.take(r) for r in ranges)]
     if measures_statistics(training):
@@ -55,7 +64,7 @@ def score(
         found = evaluate.losses(forward, answering[i], validation, training.criterion, k=len(ids), at_once=at_once)
         better = found < record.best_score[ids]
         record.best_score[ids[better]] = found[better]
-        _keep(record, ids, answering[i], better if offset == 0 else torch.isfinite(found), offset)
+        _keep(record, ids, answering[i], torch.isfinite(found) if snapshots else better, offset)
         return found
 
     looked = crew.run(look, shares=len(ranges), threads=threads, mode="answer")
@@ -97,9 +106,11 @@ def measure_statistics(
     return total
 
 
-def _offset(training: Training, record: Record) -> int:
+def _offset(training: Training, record: Record, state: State, *, leaving: bool) -> int:
     """Where among the kept weights the living members' present ones go: 0 for their best, -1 for nowhere."""
     for snapshots in training.recipe.of(SnapshotTechnique):
+        if leaving:
+            return -1 if record.best_epoch[state.ids].any() else 0
         slot = snapshots.slot(max(1, record.epochs), training.recipe.epochs)
         return -1 if slot is None else slot * len(record.ended)
     return 0
@@ -153,6 +164,10 @@ def close_epoch(
             gone |= rule.ended(curves)
     if record.epochs == training.recipe.epochs:
         gone[:] = True
+    if training.recipe.of(SnapshotTechnique):
+        none_yet = gone & ~failed_among(state, record) & (record.best_epoch[state.ids] == 0)
+        if none_yet.any():
+            score(crew, training, state.take(none_yet.nonzero().flatten()), record, rows, validation, leaving=True)
     record.ended[state.ids[gone]] = record.epochs
     state = replace(state, loss_sum=torch.zeros_like(state.loss_sum))
     return state.take((~gone).nonzero().flatten()) if gone.any() else state

@@ -13,7 +13,7 @@ from wellposed.inputs.dataset import Rows, Task
 from wellposed.nets.stacking import Forward
 from wellposed.optimizers import Optimizer
 from wellposed.population.state import State
-from wellposed.random import Key, make_key
+from wellposed.random import make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques.places import (
     Answers,
@@ -89,7 +89,7 @@ class Shard:
 
 
 def update_(
-    shard: Shard, rows: Rows, index: Int64[Tensor, "K B"], keys: Mapping[str, Key], *, moment: Moment, factor: float
+    shard: Shard, rows: Rows, index: Int64[Tensor, "K B"], keys: Mapping[str, Tensor], *, moment: Moment, factor: float
 ) -> Float[Tensor, " K"]:
     """Train every member on its batch, in place, and return the losses before the update.
 
@@ -97,7 +97,7 @@ def update_(
         shard: The members.
         rows: The training rows.
         index: Which rows each member sees.
-        keys: For each place that draws at random.
+        keys: For each place that draws at random; beside them the layers' strengths that follow a ramp.
         moment: Where training stands.
         factor: What the schedule makes of the learning rate at this step.
     """
@@ -140,7 +140,7 @@ def update_(
 
 
 def differentiate(
-    shard: Shard, weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch, keys: Mapping[str, Key]
+    shard: Shard, weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch, keys: Mapping[str, Tensor]
 ) -> tuple[Float[Tensor, " K"], dict[str, Tensor]]:
     """Each member's loss at these weights, and the gradients of all that it pays, `K ...` by name."""
     places, parameters = shard.places, shard.state.parameters
@@ -154,7 +154,10 @@ def differentiate(
         objective = objective + term.penalty(by_member(weights, parameters))
 
     def again(draws: int) -> Tensor:
-        other = {name: make_key(key, step=draws, place="again") for name, key in keys.items()}
+        other = {
+            name: key if key.is_floating_point() else make_key(key, step=draws, place="again")
+            for name, key in keys.items()
+        }
         return shard.forward({**weights, **cloned(buffers), **other}, *network_inputs(batch))
 
     for number, demand in enumerate(places.answers):
@@ -232,7 +235,7 @@ def cross_entropy(outputs: Float[Tensor, "K B C"], batch: Batch) -> Float[Tensor
     return mean_by_weight(F.cross_entropy(outputs.reshape(k * b, c), target, reduction="none").view(k, b), batch.weight)
 
 
-def squared_error(outputs: Float[Tensor, "K B 1"], batch: Batch) -> Float[Tensor, " K"]:
+def squared_error(outputs: Float[Tensor, "K B C"], batch: Batch) -> Float[Tensor, " K"]:
     """Mean squared error of each member, in units of the scaled target."""
     return mean_by_weight((outputs - batch.y).square().mean(-1), batch.weight)
 

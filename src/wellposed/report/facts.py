@@ -39,14 +39,14 @@ class Member:
     Attributes:
         number: Which one.
         ended: Epochs that it trained for; None where it was still training.
-        best_epoch: The epoch whose weights were kept; None where there is none.
+        kept: The epochs whose weights were kept: one, or one a snapshot; empty where there is none.
         scores: By part; empty for a member without weights to answer with.
         failure: Where its numbers stopped being finite, in words; empty for the others.
     """
 
     number: int
     ended: int | None
-    best_epoch: int | None
+    kept: tuple[int, ...]
     scores: dict[str, float]
     failure: str
 
@@ -191,12 +191,46 @@ def members(result: dict[str, Any]) -> list[Member]:
     """Every network, usable or not."""
     found, scores = result["members"], result["members"][main_metric(result)]
     failures = {f["member"]: f"step {f['step']:,}, {f['where']}" for f in found["failed"]}
+    every = found.get("kept_epochs", [[best] if best else [] for best in found["best_epoch"]])
     listed, place = [], 0
-    for k, (best, ended) in enumerate(zip(found["best_epoch"], found["ended"], strict=True)):
-        own = {part: scores[part][place] for part in PARTS if known(scores[part][place])} if best else {}
-        place += bool(best)
-        listed.append(Member(k + 1, ended or None, best or None, own, failures.get(k, "")))
+    for k, (kept, ended) in enumerate(zip(every, found["ended"], strict=True)):
+        own = {part: scores[part][place] for part in PARTS if known(scores[part][place])} if kept else {}
+        place += bool(kept)
+        listed.append(Member(k + 1, ended or None, tuple(kept), own, failures.get(k, "")))
     return listed
+
+
+def answering_words(result: dict[str, Any]) -> str:
+    """How many networks there are, how many of them answer, and how.
+
+    >>> answering_words({"members": {"count": 4, "usable": 3, "snapshots": 2, "passes": 50}})
+    '4, of which 3 answer, each with 2 snapshots, asked 50 times with dropout on'
+    """
+    found = result["members"]
+    words = f"{found['count']}, of which {found['usable']} answer"
+    snapshots, passes = found.get("snapshots", 1), found.get("passes", 1)
+    words += f", each with {snapshots} snapshots" if snapshots > 1 else ""
+    return words + (f", asked {passes} times with dropout on" if passes > 1 else "")
+
+
+def bagging_words(result: dict[str, Any]) -> str:
+    """What the networks' errors have in common, and what their mean makes of it; nothing for one network."""
+    found = result.get("bagging", {})
+    n = result["members"]["usable"] * result["members"].get("snapshots", 1)
+    if n < 2 or not all(known(found.get(name)) for name in ("v", "c", "predicted", "measured")):
+        return ""
+    unit = "" if main_metric(result) == "accuracy" else ", in units of the target's variance"
+    words = (
+        f"One network's squared error on test rows is {number(found['v'])}{unit}; two networks have"
+        f" {number(found['c'])} of it in common. That predicts {number(found['predicted'])} for the mean of all; measured is"
+        f" {number(found['measured'])}."
+    )
+    free, name = found.get("out_of_bag", {}), main_metric(result)
+    if not known(free.get(name)):
+        return words
+    rows = plural(free["rows"], "training row")
+    score = f"{METRICS[name][0]} {number(free[name])}"
+    return f"{words} Out of the bag, {rows} answered by the networks not trained on them: {score}."
 
 
 def epochs(result: dict[str, Any]) -> list[Epoch]:

@@ -43,9 +43,10 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
     ]
     validation = result["curves"]["validation_loss"]
     best = [
-        {"part": "validation", "member": m.number, "epoch": m.best_epoch, "loss": validation[m.best_epoch - 1][k]}
+        {"part": "validation", "member": m.number, "epoch": epoch, "loss": validation[epoch - 1][k]}
         for k, m in enumerate(members)
-        if m.best_epoch and m.best_epoch <= len(validation) and known(validation[m.best_epoch - 1][k])
+        for epoch in m.kept
+        if epoch <= len(validation) and known(validation[epoch - 1][k])
     ]
     spread = [(row.low, row.high) for row in epochs]
     low, high = min((a for a, _ in spread), default=0.0), max((b for _, b in spread), default=0.0)
@@ -86,7 +87,7 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
         .mark_point(shape="circle", size=46, filled=True, fill=PAPER, strokeWidth=1.6, opacity=1, aria=False)
         .encode(x=x, y=y, stroke=alt.value(COLOURS["validation"]), tooltip=[alt.Tooltip("member:Q"), *tips])
     )
-    layers = [faint, mean, rings] if len(result["members"]["best_epoch"]) > 1 else [mean, rings]
+    layers = [faint, mean, rings] if len(members) > 1 else [mean, rings]
     words = (
         f"Training and validation loss by epoch, {len(members)} members; "
         f"losses lie between {number(low)} and {number(high)}. The table below holds the numbers."

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from wellposed.checks import check_choice, check_flag, refusal
@@ -88,7 +88,7 @@ def stack_strengths(
     return {n: stack_values([getattr(t, n) for t in techniques], dtype=dtype, device=device) for n in names}
 
 
-def spread(value: Strength, like: Float[Tensor, "K ..."]) -> float | Float[Tensor, "K ..."]:
+def spread(value: Strength, like: Shaped[Tensor, "K ..."]) -> float | Float[Tensor, "K ..."]:
     """A strength in the shape that broadcasts over a member's axes of `like`.
 
     >>> spread(torch.tensor([0.1, 0.2]), torch.zeros(2, 5, 3)).shape

@@ -29,8 +29,8 @@ from wellposed.techniques.technique import Strength, Technique, spread, strength
 
 def normalize_over_batch(
     x: Float[Tensor, "K B C ..."],
-    weight: Float[Tensor, "K C"],
-    bias: Float[Tensor, "K C"],
+    weight: Float[Tensor, "*K C"],
+    bias: Float[Tensor, "*K C"],
     *,
     running_mean: Float[Tensor, "K C"],
     running_var: Float[Tensor, "K C"],

@@ -56,16 +56,14 @@ def renormalize_over_batch(
     tensor([[[-0.5000],
              [ 1.5000]]])
     """
-    n = x.shape[1] * math.prod(x.shape[3:])
-    y, mean, variance = normalize_and_measure(x, torch.ones_like(weight), torch.zeros_like(bias), eps=eps)
     with torch.no_grad():
-        std = (variance * ((n - 1) / n) + eps).sqrt()
+        mean, std = _measure(x, eps)
         r_top, d_top = spread(r_max, std), spread(d_max, std)
         r = _clip(std / running_std, 1 / r_top, r_top)
         d = _clip((mean - running_mean) / running_std, -d_top, d_top)
     move_statistics_(running_mean, mean, momentum)
     move_statistics_(running_std, std, momentum)
-    return torch.addcmul(over_rows(bias + weight * d, x), y, over_rows(weight * r, x))
+    return normalize_and_measure(x, weight * r, bias + weight * d, eps=eps)[0]
 
 
 def normalize_by_deviation(
@@ -144,6 +142,14 @@ class StackedBatchRenorm(StackedModule):
             momentum=self.strength(tensors, "momentum"),
             eps=self.eps,
         )
+
+
+def _measure(x: Float[Tensor, "K B C ..."], eps: float) -> tuple[Float[Tensor, "K C"], Float[Tensor, "K C"]]:
+    """Mean and deviation of each channel: known before the batch is normalized, they cost no pass on the way back."""
+    axes, n = (1, *range(3, x.dim())), x.shape[1] * math.prod(x.shape[3:])
+    mean = x.mean(axes)
+    length: Tensor = torch.linalg.vector_norm(x - over_rows(mean, x), dim=axes)
+    return mean, (length.square() / n + eps).sqrt()
 
 
 def _clip(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:

@@ -3,9 +3,9 @@ r"""Ghost batch normalization: batch normalization over small parts of each batc
 $$\hat x = \frac{x - \mu_g}{\sqrt{\sigma_g^2 + \epsilon}}, \qquad y = \gamma \hat x + \beta, \qquad
 \mu_g, \sigma_g^2 \text{ over the rows of ghost batch } g$$
 
-A batch of $B$ rows is split in its order into $\lceil B / \mathrm{rows} \rceil$ ghosts, equal up to one row. The
-running mean and (unbiased) variance move once a batch, by the ghosts' means weighted with their rows; the paper moves
-them once a ghost, which forgets sooner.
+Of $n = \lceil B / \mathrm{rows} \rceil$ ghosts, equal up to one row, ghost $g$ gets the rows $g, g + n, g + 2n, \dots$
+of the batch, for which none has to be copied. The running mean and (unbiased) variance move once a batch, by the
+ghosts' means weighted with their rows; the paper moves them once a ghost, which forgets sooner.
 
 Good for large batches, whose gradients are too even: the small parts bring back the noise that regularizes. It does not
 help small batches.
@@ -50,10 +50,10 @@ def normalize_over_ghosts(
 
     Needs the axis of members: one network passes `x[None]`. Usable alone.
 
-    >>> x, mean, variance = torch.tensor([[[1.0], [3.0], [10.0], [30.0]]]), torch.zeros(1, 1), torch.ones(1, 1)
+    >>> x, mean, variance = torch.tensor([[[1.0], [10.0], [3.0], [30.0]]]), torch.zeros(1, 1), torch.ones(1, 1)
     >>> one, none = torch.ones(1, 1), torch.zeros(1, 1)
     >>> normalize_over_ghosts(x, one, none, rows=2, running_mean=mean, running_var=variance).round().flatten()
-    tensor([-1.,  1., -1.,  1.])
+    tensor([-1., -1.,  1.,  1.])
     """
     b = x.shape[1]
     if b <= rows:
@@ -61,7 +61,8 @@ def normalize_over_ghosts(
             x, weight, bias, running_mean=running_mean, running_var=running_var, momentum=momentum, eps=eps
         )
     ghosts = -(-b // rows)
-    normalize = _normalize_as_members if x.dim() == 3 and b % ghosts == 0 else _normalize_in_turn
+    even = b % ghosts == 0 and (x.dim() == 3 or x.transpose(0, 1).is_contiguous())
+    normalize = _normalize_together if even else _normalize_in_turn
     y, mean, variance = normalize(x, weight, bias, ghosts, eps)
     move_statistics_(running_mean, mean, momentum)
     move_statistics_(running_var, variance, momentum)
@@ -132,27 +133,34 @@ class StackedGhostBatchNorm(StackedModule):
         )
 
 
-def _normalize_as_members(
-    x: Float[Tensor, "K B C"], weight: Tensor, bias: Tensor, ghosts: int, eps: float
+def _normalize_together(
+    x: Float[Tensor, "K B C ..."], weight: Tensor, bias: Tensor, ghosts: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Equal ghosts are as good as members: output, and mean of the ghosts' means and variances."""
-    k, b, c = x.shape
-    own = [t.repeat_interleave(ghosts, dim=0) for t in (weight, bias)]
-    y, *statistics = normalize_and_measure(x.reshape(k * ghosts, b // ghosts, c), *own, eps=eps)
-    mean, variance = (t.view(k, ghosts, c).mean(1) for t in statistics)
-    return y.reshape(x.shape), mean, variance
+    """Equal ghosts are as good as further channels; of images `(B, K, C, H, W)` in memory, as further members."""
+    k, b, c = x.shape[:3]
+    if x.dim() == 3:
+        own = [t.repeat(1, ghosts) for t in (weight, bias)]
+        y, *statistics = normalize_and_measure(x.reshape(k, b // ghosts, ghosts * c), *own, eps=eps)
+        mean, variance = (t.view(k, ghosts, c).mean(1) for t in statistics)
+        return y.reshape(x.shape), mean, variance
+    own, rows = [t.repeat(ghosts, 1) for t in (weight, bias)], x.transpose(0, 1)
+    folded = rows.reshape(b // ghosts, ghosts * k, *x.shape[2:]).transpose(0, 1)
+    y, *statistics = normalize_and_measure(folded, *own, eps=eps)
+    mean, variance = (t.view(ghosts, k, c).mean(0) for t in statistics)
+    return y.transpose(0, 1).reshape(rows.shape).transpose(0, 1), mean, variance
 
 
 def _normalize_in_turn(
     x: Float[Tensor, "K B C ..."], weight: Tensor, bias: Tensor, ghosts: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for ghosts of one row more or less, and for images, without copies."""
-    parts = x.tensor_split(ghosts, dim=1)
+    """The same for ghosts of one row more or less, and in any memory order."""
+    parts = [x[:, first::ghosts] for first in range(ghosts)]
     each = [normalize_and_measure(part, weight, bias, eps=eps) for part in parts]
     shares = [part.shape[1] / x.shape[1] for part in parts]
     mean = torch.stack([mean * share for (_, mean, _), share in zip(each, shares, strict=True)]).sum(0)
     variance = torch.stack([variance * share for (_, _, variance), share in zip(each, shares, strict=True)]).sum(0)
+    back = torch.cat([torch.arange(first, x.shape[1], ghosts, device=x.device) for first in range(ghosts)]).argsort()
     if x.dim() == 3:
-        return torch.cat([y for y, _, _ in each], dim=1), mean, variance
-    y = torch.cat([y.transpose(0, 1).flatten(1, 2) for y, _, _ in each])  # in the memory order of the parts
+        return torch.cat([y for y, _, _ in each], dim=1)[:, back], mean, variance
+    y = torch.cat([y.transpose(0, 1).flatten(1, 2) for y, _, _ in each])[back]  # in the memory order of the parts
     return y.view(x.shape[1], len(x), -1, *x.shape[3:]).transpose(0, 1), mean, variance

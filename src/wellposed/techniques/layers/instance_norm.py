@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wellposed.checks import check_number, refusal
-from wellposed.techniques.layers.batch_norm import over_rows
+from wellposed.techniques.layers.group_norm import normalize_over_groups
 from wellposed.techniques.places import LayerTechnique, Where
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Technique
@@ -80,7 +80,6 @@ class StackedInstanceNorm(StackedModule):
             self.bias = nn.Parameter(torch.zeros(shape[0]))
 
     def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B C ..."]) -> Float[Tensor, "K B C ..."]:
-        y = normalize_over_pixels(x, eps=self.eps)
         if not self.affine:
-            return y
-        return torch.addcmul(over_rows(tensors["bias"], x), y, over_rows(tensors["weight"], x))
+            return normalize_over_pixels(x, eps=self.eps)
+        return normalize_over_groups(x, tensors["weight"], tensors["bias"], groups=x.shape[2], eps=self.eps)

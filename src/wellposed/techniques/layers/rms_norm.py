@@ -10,7 +10,7 @@ Source: Zhang & Sennrich, Root Mean Square Layer Normalization, 2019, https://ar
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wellposed.checks import check_number
+from wellposed.techniques.layers.batch_norm import is_transformed
 from wellposed.techniques.places import LayerTechnique, Where
 from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Technique
@@ -36,10 +37,10 @@ def divide_by_rms(
     shape = weight.shape[1:]
     if x.shape[0] == 1:
         return F.rms_norm(x.squeeze(0), shape, weight.squeeze(0), eps).unsqueeze(0)
-    rows = x.transpose(0, 1)
-    if len(shape) > 1 and rows.is_contiguous():  # images of a population: a copy would cost more than the rest
-        return (F.rms_norm(rows, shape, None, eps) * weight).transpose(0, 1)
-    return F.rms_norm(x, shape, None, eps) * weight.unsqueeze(1)
+    if not _is_for_function(x):
+        return F.rms_norm(x, shape, None, eps) * weight.unsqueeze(1)
+    y: Tensor = _Divide.apply(x.flatten(2), weight.flatten(1), eps)  # type: ignore[no-untyped-call]
+    return y.view(x.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +81,38 @@ class StackedRMSNorm(StackedModule):
 
     def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
         return divide_by_rms(x, tensors["weight"].view(-1, *self.shape), eps=self.eps)
+
+
+def _is_for_function(x: Tensor) -> bool:
+    """Whether the formula below is quicker than PyTorch's, which has a kernel of its own on other devices."""
+    exact = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return exact and not is_transformed() and not torch.compiler.is_compiling()
+
+
+class _Divide(torch.autograd.Function):
+    """The formula for `K B D` in half the passes of PyTorch's, and without the quotients kept for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, weight, eps = inputs
+        factor = (torch.linalg.vector_norm(x, dim=2, keepdim=True).square() / x.shape[2] + eps).rsqrt()
+        ctx.eps = eps
+        ctx.save_for_backward(x, weight, factor)
+        return torch.mul(x, factor).mul_(weight.unsqueeze(1))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        r"""$\partial x = f \gamma g - f^3 x\,\overline{\gamma g x}$ and $\partial \gamma = \sum f g x$, $f$ the factor.
+
+        In operations that are differentiated again where second derivatives are asked for.
+        """
+        (x, weight, factor), (g,) = ctx.saved_tensors, gradients
+        again = torch.is_grad_enabled()
+        if again:
+            factor = (x.square().mean(2, keepdim=True) + ctx.eps).rsqrt()
+        product, scale = g * x, weight.unsqueeze(1)
+        along = (factor.mT @ product).squeeze(1)
+        share = factor.pow(3) * (product @ scale.mT) * (-1 / x.shape[2])
+        if again:
+            return torch.addcmul(g * scale * factor, x, share), along, None
+        return torch.mul(g, scale, out=product).mul_(factor).addcmul_(x, share), along, None

@@ -88,4 +88,4 @@ class GreedySelection(PredictionTechnique):
         return {"share": select_greedily(outputs, y, steps=self.steps)}
 
     def predict(self, outputs: Float[Tensor, "K N C"], fitted: Mapping[str, Tensor]) -> Float[Tensor, "N C"]:
-        return average_by_share(outputs, fitted["share"])
+        return average_by_share(outputs, fitted["share"]) if fitted else outputs.mean(0)  # nothing to choose by
