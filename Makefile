@@ -7,8 +7,10 @@ check:  ## what a change must pass
 	lint-imports
 	pytest
 
+# The checker looks at items of a tuple that it draws by `random`, of which Hypothesis warns: hence -W.
 shapes:  ## the same tests, every annotated shape and type checked as it runs
-	pytest -m "not slow and not unchecked" --jaxtyping-packages='wellposed,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))'
+	pytest -m "not slow and not unchecked" -W "ignore:Do not use the" \
+		--jaxtyping-packages='wellposed,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))'
 
 slow:  ## the tests that take more than ten seconds each
 	pytest -m slow

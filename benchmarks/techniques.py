@@ -72,10 +72,11 @@ IMAGE = (16, 14, 14)
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer technique, and PyTorch's own module where it has one, for units or channels; whether on large images."""
+    """A layer technique, and PyTorch's own module where it has one, or parametrized layer; whether on large images."""
 
     technique: InnerTechnique
     theirs: Callable[[int], nn.Module] | None
+    linear: Callable[[int], nn.Module] | None = None
     large: bool = False
 
 
@@ -94,8 +95,8 @@ LAYERS = (
     Layer(SpatialDropout(), lambda _: nn.Dropout2d(0.5)),
     Layer(DropBlock(), None),
     Layer(StochasticDepth(), None),
-    Layer(WeightNorm(), lambda d: parametrizations.weight_norm(nn.Linear(d, d))),
-    Layer(SpectralNorm(), lambda d: parametrizations.spectral_norm(nn.Linear(d, d))),
+    Layer(WeightNorm(), None, linear=lambda d: parametrizations.weight_norm(nn.Linear(d, d))),
+    Layer(SpectralNorm(), None, linear=lambda d: parametrizations.spectral_norm(nn.Linear(d, d))),
     Layer(DropConnect(), None),
     Layer(BatchNorm(), nn.BatchNorm2d, large=True),
     Layer(BatchRenorm(), None, large=True),
@@ -178,11 +179,11 @@ def loop_pass(modules: list[nn.Module], x: Tensor) -> Run:
 def weights_pass(modules: list[nn.Module]) -> Run:
     """A parametrized weight and the gradients of what it is made from, member by member."""
     learned = [[p for name, p in module.named_parameters() if name != "bias"] for module in modules]
-    g = torch.ones_like(learned[0][-1])
+    g = torch.ones_like(modules[0].weight)
 
     def run() -> None:
         for module, own in zip(modules, learned, strict=True):
-            torch.autograd.grad(module.get_parameter("weight"), own, g)
+            torch.autograd.grad(module.weight, own, g)
 
     return run
 
@@ -226,22 +227,31 @@ def layer_row(layer: Layer, k: int, b: int, d: int, rounds: int, device: torch.d
     input_ = in_memory_order(torch.randn(k, b, *IMAGE)) if layer.large else torch.randn(k, b, d)
 
     def theirs() -> nn.Module:
-        if layer.theirs is None or weights:
+        if layer.theirs is None:
             return made(technique, shape).to(device)  # as a module of its own: the form to use without a population
         return layer.theirs(shape[0]).to(device).train()
+
+    def looped(members: Tensor) -> Run:
+        if layer.linear is None:
+            return loop_pass([theirs() for _ in members], members)
+        return weights_pass([layer.linear(d).to(device).train() for _ in members])
 
     contestants = {
         "population": stacked_pass(made(technique, shape).to(device), x, device),
         "matrix products": stacked_pass(products, input_.to(device).requires_grad_(), device),
-        "loop": loop_pass([theirs() for _ in range(k)], x),
+        "loop": looped(x),
         "ours alone": stacked_pass(made(technique, shape).to(device), alone, device),
-        "theirs alone": loop_pass([theirs()], alone),
+        "theirs alone": looped(alone),
     }
     found = common.interleave({name: timed(run, device) for name, run in contestants.items()}, rounds)
     ms = {name: common.median(values) * 1e3 for name, values in found.items()}
     return {
         "technique": layer_name(layer),
-        "PyTorch": None if layer.theirs is None else theirs().__class__.__name__,
+        "PyTorch": layer.linear(d).__class__.__name__
+        if layer.linear
+        else theirs().__class__.__name__
+        if layer.theirs
+        else None,
         **{f"{name} [ms]": value for name, value in ms.items()},
         "of the matrix products": ms["population"] / ms["matrix products"],
         "times the loop's speed": ms["loop"] / ms["population"],

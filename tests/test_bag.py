@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,25 @@ from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.recurrent import Recurrent
+from wellposed.optimizers import SGD
 from wellposed.recipe import Recipe
-from wellposed.techniques import BatchNorm, Dropout, He, Robust, Standardize, Vote
-from wellposed.techniques.places import TextTechnique
+from wellposed.schedules import CosineRestarts
+from wellposed.techniques import (
+    SWA,
+    BatchNorm,
+    Bootstrap,
+    Dropout,
+    GreedySelection,
+    He,
+    MonteCarloDropout,
+    Robust,
+    SnapshotEnsemble,
+    Standardize,
+    TemperatureScaling,
+    Vote,
+)
+from wellposed.techniques.places import PassTechnique, TextTechnique
+from wellposed.techniques.technique import Technique
 
 
 def table(n: int = 90) -> Part:
@@ -110,6 +126,67 @@ def test_images_go_through_a_folder_too(tmp_path: Path) -> None:
     assert (bag.predict(images) == labels).mean() > 0.9
     bag.save(tmp_path)
     np.testing.assert_array_equal(Bag.load(tmp_path).predict(images), bag.predict(images))
+
+
+AFTER_TRAINING: dict[str, tuple[Technique, ...]] = {
+    "snapshots": (SnapshotEnsemble(count=3),),
+    "passes": (Dropout(rate=0.4), MonteCarloDropout(passes=4)),
+    "temperature and selection": (TemperatureScaling(), GreedySelection(steps=7)),
+    "selection": (GreedySelection(steps=7),),
+    "bootstrap": (Bootstrap(), SWA(), BatchNorm()),
+    "all": (
+        *(Bootstrap(), Dropout(rate=0.4), SnapshotEnsemble(count=2), TemperatureScaling()),
+        *(MonteCarloDropout(passes=2), GreedySelection(steps=5)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_TRAINING)
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_what_answers_after_training_goes_through_a_folder_too(name: str, task: str, tmp_path: Path) -> None:
+    part, chosen = table(), AFTER_TRAINING[name]
+    if task == "regression":
+        part = Part(part.features, 50 * part.features["größe "].to_numpy())
+        chosen = tuple(t for t in chosen if not isinstance(t, TemperatureScaling))
+    recipe = Recipe(
+        net=MLP(widths=(8,)), schedule=CosineRestarts(cycles=3), epochs=6, batch_size=16,
+        techniques=(Standardize(), He(), *chosen),
+    )  # fmt: skip
+    bag = trained(part, task=task, recipe=recipe)
+    bag.save(tmp_path)
+    again = Bag.load(tmp_path)
+    np.testing.assert_array_equal(again.answer(part.features), bag.answer(part.features))
+    if not recipe.of(PassTechnique):  # a row's masks are those of its place among the rows
+        few = again.answer(part.features[7:9])
+        np.testing.assert_allclose(few, again.answer(part.features)[7:9], rtol=1e-4, atol=1e-5)
+    rows = bag.rows(part.features)
+    assert torch.equal(again.population.outputs_of(rows), bag.population.outputs_of(rows))
+    again.save(tmp_path / "copy")
+    np.testing.assert_array_equal(Bag.load(tmp_path / "copy").answer(part.features), bag.answer(part.features))
+
+
+def test_without_rows_to_choose_by_all_members_answer(tmp_path: Path) -> None:
+    part = table()
+    recipe = replace(RECIPE, epochs=2, techniques=(Standardize(), TemperatureScaling(), GreedySelection()))
+    bag, rows = Bag.prepare(part, task="classification", recipe=recipe, members=3, seed=1)
+    for _ in bag.train(rows, None):
+        pass
+    answer = bag.answer(part.features)
+    expected = bag.population.raw_outputs(bag.rows(part.features)).softmax(-1).mean(0)
+    np.testing.assert_allclose(answer, expected.numpy(), rtol=1e-6)
+    bag.save(tmp_path)
+    np.testing.assert_array_equal(Bag.load(tmp_path).answer(part.features), answer)
+
+
+def test_a_bag_without_a_sound_network_says_where_it_failed() -> None:
+    part = table()
+    bag, _ = Bag.prepare(part, task="classification", recipe=RECIPE, members=2, seed=1)
+    with pytest.raises(BadInput, match=r"Got 'none: it was left before its first step'"):
+        bag.refuse_untrained()
+    recipe = Recipe(net=MLP(widths=(16, 16)), optimizer=SGD(learning_rate=1e8), epochs=20)
+    bag = trained(Part(part.features, 1e3 * np.arange(90.0)), task="regression", recipe=recipe)
+    with pytest.raises(BadInput, match=r"none: member 0 failed at step \d+ in .*Lower the learning rate"):
+        bag.refuse_untrained()
 
 
 def flip_a_bit(folder: Path) -> None:

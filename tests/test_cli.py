@@ -128,6 +128,85 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, tmp_path: Path, case:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+LATE = {
+    "for images": ('[[technique]]\nkind = "Flip"', "Flip must act on images"),
+    "for classes": ('[[technique]]\nkind = "LabelSmoothing"', "The task of LabelSmoothing must be classification"),
+    "all failed": (
+        '[optimizer]\nkind = "SGD"\nlearning_rate = 1e9',
+        "Training must give finite numbers in at least one member. Got 'none: member 0 failed at step ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_training_refuses_leaves_no_folder_either(run, tmp_path: Path, case: str) -> None:
+    recipe, words = LATE[case]
+    Path("late.toml").write_text(f"epochs = 30\n{recipe}\n")
+    before = sorted(tmp_path.rglob("*"))
+    done = run("fit", "diabetes", "--recipe", "late.toml", "--members", 2, "--out", "deep", "--quiet")
+    assert done.code == 2 and words in done.err and len(done.err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    Path("mine").mkdir()
+    assert run("fit", "diabetes", "--recipe", "late.toml", "--members", 2, "--out", "mine").code == 2
+    assert Path("mine").is_dir() and not list(Path("mine").iterdir())  # what was there before stays
+
+
+SNAPSHOTS = """
+epochs = 8
+[net]
+kind = "MLP"
+widths = [16]
+[schedule]
+kind = "CosineRestarts"
+cycles = 2
+[[technique]]
+kind = "Standardize"
+[[technique]]
+kind = "Bootstrap"
+[[technique]]
+kind = "Dropout"
+[[technique]]
+kind = "SnapshotEnsemble"
+count = 2
+[[technique]]
+kind = "MonteCarloDropout"
+passes = 3
+[[technique]]
+kind = "TemperatureScaling"
+[[technique]]
+kind = "GreedySelection"
+[[ramp]]
+strength = "Dropout.rate"
+schedule = {kind = "Cosine"}
+"""
+
+
+def test_snapshots_and_passes_from_fit_to_predict(run, tmp_path: Path) -> None:
+    Path("many.toml").write_text(SNAPSHOTS)
+    done = run("fit", "iris", "--recipe", "many.toml", "--members", 2, "--out", "many")
+    assert done.code == 0 and "One network's squared error" in done.out and "Out of the bag" in done.out
+    told = "2, of which 2 answer, each with up to 2 snapshots, asked 3 times with dropout on"
+    assert told in done.out and told in (tmp_path / "many" / "report.html").read_text()
+    answers = run("predict", "many", "iris", "--proba")
+    assert answers.code == 0 and answers.out == run("predict", "many", "iris", "--proba").out
+    assert len(answers.out.splitlines()) == 151
+    assert run("report", "many").code == 0
+
+
+def test_techniques_are_listed_by_place_and_advice_is_given(run) -> None:
+    listed = run("recipe", "techniques").out
+    assert listed.startswith("data:") and "\nprediction:" in listed and "  SnapshotEnsemble" in listed
+    Path("odd.toml").write_text('batch_size = 4\n[[technique]]\nkind = "BatchNorm"\n[[technique]]\nkind = "Flip"\n')
+    alone = run("recipe", "check", "odd.toml")
+    assert alone.code == 0 and "Batch norm sees 4 rows at once" in alone.out
+    refused = run("recipe", "check", "odd.toml", "iris", "--target", "target")
+    assert refused.code == 2 and refused.out == "" and "Flip must act on images" in refused.err
+    Path("even.toml").write_text('batch_size = 4\n[[technique]]\nkind = "BatchNorm"\n')
+    advised = run("recipe", "check", "even.toml", "iris")
+    assert advised.code == 0 and "Batch norm sees 4 rows at once" in advised.out
+    assert run("recipe", "check", "odd.toml", "nosuch").code == 2
+
+
 def test_a_flag_that_does_not_exist_is_two_as_well(run) -> None:
     assert run("fit", "iris", "--member", "3").code == 2
 

@@ -300,13 +300,17 @@ def test_class_weight_multiplies_the_weights_of_rows() -> None:
     np.testing.assert_allclose(found("balanced"), found(by_hand), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found("balanced"), found(None, rows), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found("balanced", 1 / rows), found("balanced"), rtol=1e-3, atol=1e-3)
+
+
+def test_other_class_weights_are_refused(iris: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="class_weight"):
-        found("even")
+        small(class_weight="even").fit(*iris)
 
 
 # arguments
 
 
+@pytest.mark.unchecked
 def test_the_recipe_is_named_given_or_read(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SMALL.to_toml(), encoding="utf-8")
     for given in (SMALL, tmp_path / "mine.toml", str(tmp_path / "mine.toml")):
@@ -323,7 +327,7 @@ def test_the_recipe_is_named_given_or_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"validation_share": 1.0}, {"members": 0}, {"epochs": 0}, {"dtype": "float16"}, {"batch_size": 0}]
 )
-def test_arguments_are_checked_when_they_are_used(iris: tuple[np.ndarray, np.ndarray], wrong: dict[str, Any]) -> None:
+def test_wrong_arguments_are_refused_in_fit(iris: tuple[np.ndarray, np.ndarray], wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(wrong))):
         small(**wrong).fit(*iris)
 

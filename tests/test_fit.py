@@ -17,7 +17,16 @@ from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.mlp import MLP
 from wellposed.nets.recurrent import Recurrent
 from wellposed.recipe import Recipe
-from wellposed.techniques import BatchNorm, He, Patience, Standardize
+from wellposed.techniques import (
+    BatchNorm,
+    Bootstrap,
+    Dropout,
+    He,
+    MonteCarloDropout,
+    Patience,
+    SnapshotEnsemble,
+    Standardize,
+)
 from wellposed.techniques.places import TextTechnique
 
 SMALL = Recipe(
@@ -141,3 +150,45 @@ def test_texts_are_measured_without_their_other_versions(tmp_path: Path) -> None
     fitting, result = finished(load(str(tmp_path / "a.csv"), text="said"), recipe=recipe, members=2)
     assert len(fitting.rows) == 2 * len(fitting.split.train)
     assert result["metrics"]["train"]["accuracy"] == 1.0 and result["data"]["kind"] == "text"
+
+
+AFTER = (Standardize(), Dropout(rate=0.3), Bootstrap(), SnapshotEnsemble(count=2), MonteCarloDropout(passes=3))
+
+
+@pytest.mark.parametrize("name", ["wine", "diabetes"])
+def test_snapshots_and_passes_count_as_their_network(name: str) -> None:
+    fitting, result = finished(load(name), recipe=replace(SMALL, epochs=4, techniques=AFTER))
+    members, metric = result["members"], result["gap"]["metric"]
+    assert (members["count"], members["usable"], members["snapshots"], members["passes"]) == (3, 3, 2, 3)
+    assert members["kept_epochs"] == [[2, 4]] * 3 and members["best_epoch"] == [4] * 3
+    assert [len(members[metric][part]) for part in ("train", "validation", "test")] == [3] * 3
+    population, test = fitting.bag.population, fitting.split.test
+    rows = fitting.bag.rows(test.features, test.target)
+    outputs = population.outputs_of(rows).double().unflatten(0, (3, 2, 3))  # passes, snapshots, networks
+    if metric == "accuracy":
+        own = (outputs.softmax(-1).mean(0).argmax(-1) == rows.y).double().mean(-1)
+    else:
+        own = (outputs.mean(0) - rows.y).square().mean((-1, -2)).sqrt() * fitting.bag.target.scale[1]
+    assert members[metric]["test"] == pytest.approx(own.mean(0).tolist(), rel=1e-6)
+    assert result["bagging"]["out_of_bag"]["rows"] > 50
+
+
+def test_a_member_that_fails_is_left_out_and_none_left_is_refused(wine: Data) -> None:
+    fitting = Fit.prepare(wine, recipe=SMALL, members=2)
+    fitting.bag.population.state.parameters["0.weight"][1] = float("nan")
+    for _ in fitting.train():
+        pass
+    members = fitting.finish()["members"]
+    assert members["usable"] == 1 and [f["member"] for f in members["failed"]] == [1]
+    assert members["kept_epochs"][1] == [] and len(members["accuracy"]["test"]) == 1
+    fitting = Fit.prepare(wine, recipe=SMALL, members=1)
+    fitting.bag.population.state.parameters["0.weight"][:] = float("nan")
+    for _ in fitting.train():
+        pass
+    with pytest.raises(BadInput, match="Training must give finite numbers in at least one member"):
+        fitting.finish()
+
+
+def test_preflight_advice_is_among_the_notes(wine: Data) -> None:
+    _, result = finished(wine, recipe=replace(SMALL, epochs=1, batch_size=4))
+    assert any("Batch norm sees 4 rows at once" in note for note in result["notes"])

@@ -30,6 +30,7 @@ from wellposed.techniques import (
     Gaussian,
     He,
     MaxNorm,
+    SnapshotEnsemble,
     Vote,
 )
 from wellposed.techniques.places import AverageTechnique, PredictionTechnique, SampleTechnique
@@ -226,6 +227,10 @@ def test_two_techniques_that_contradict_each_other_are_refused(two: tuple[Techni
         ({"techniques": [He()]}, "Recipe.techniques must be a tuple of techniques. Got [He("),
         ({"techniques": (Dropout,)}, "Recipe.techniques must be a tuple of techniques. Got (<class"),
         ({"techniques": (Adam(),)}, "Recipe.techniques must be a tuple of techniques. Got (Adam("),
+        (
+            {"epochs": 3, "techniques": (SnapshotEnsemble(count=4),)},
+            "SnapshotEnsemble.count must be at most the number of epochs, 3. Got 4.",
+        ),
     ],
 )
 def test_what_no_recipe_can_hold_is_refused(fields: dict, message: str) -> None:
@@ -272,6 +277,16 @@ REFUSED = {
     "technique = [1]": "recipe.toml, line 1: technique 1 must be a table with the key 'kind'.",
     '[[technique]]\nkind = "He"\n[[technique]]\nkind = "Xavier"': (
         "recipe.toml, line 1: Recipe.techniques must hold at most one WeightTechnique. Got ['He', 'Xavier']."
+    ),
+    'epochs = 3\n[[technique]]\nkind = "He"\n[[technique]]\nkind = "SnapshotEnsemble"': (
+        "recipe.toml, line 4: SnapshotEnsemble.count must be at most the number of epochs, 3. Got 5."
+    ),
+    '[[technique]]\nkind = "Dropout"\n[[ramp]]\nstrength = "Dropout.rate"': (
+        "recipe.toml, line 3: Ramp must have the key 'schedule'. Got none."
+    ),
+    '[[technique]]\nkind = "Dropout"\n[[ramp]]\nstrength = "Dropout.rate"\nschedule = {kind = "Cosine"}\n'
+    '[[ramp]]\nstrength = "Dropout.r"\nschedule = {kind = "Cosine"}': (
+        "recipe.toml, line 6: Ramp.strength must name a strength"
     ),
     'net = "MLP"': (
         "recipe.toml, line 1: net must be a table with the key 'kind'. "

@@ -142,3 +142,14 @@ def test_where_no_line_is_known_the_nearest_one_above_is_named() -> None:
 def test_build_takes_defaults_for_what_is_not_named() -> None:
     _, source = parse("", "f")
     assert build(Frame, {}, source, (), KINDS) == Frame()
+
+
+@dataclass(frozen=True)
+class Bell(Part):
+    tone: str
+
+
+def test_a_key_that_must_be_there_is_named() -> None:
+    table, source = parse('[part]\nkind = "Bell"\n', "bike.toml")
+    with pytest.raises(BadInput, match=r"^bike\.toml, line 1: Bell must have the key 'tone'\. Got none\.$"):
+        choose({"Bell": Bell}, table["part"], source, ("part",))

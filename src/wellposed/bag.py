@@ -117,6 +117,18 @@ class Bag:
         """Train all members; see `Population.train`."""
         return self.population.train(rows, validation)
 
+    def refuse_untrained(self) -> None:
+        """Raise BadInput where no network has weights to answer with, saying where the first one failed."""
+        record = self.population.record
+        if len(self.population.usable()):
+            return
+        got, do = "none: it was left before its first step", ""
+        if record.failures:
+            member, failure = min(record.failures.items())
+            got = f"none: member {member} failed at step {failure.step} in {failure.where}"
+            do = "Lower the learning rate."
+        raise refusal("Training", "give finite numbers in at least one member", got, do)
+
     def answer(self, features: Features) -> Float[np.ndarray, "N C"]:
         """Class probabilities, in the order of `target.classes`; or one column of numbers in the target's own unit."""
         answer = self.population.predict(self.rows(features)).double().cpu().numpy()

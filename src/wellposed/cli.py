@@ -293,14 +293,24 @@ def check_recipe(
     file: Annotated[Path, typer.Argument(help="A TOML file.")],
     data: Annotated[str | None, typer.Argument(help="The data that it is for.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts to learn from, alone.")] = None,
+    sequence: Annotated[str | None, typer.Option(help="Column that says which sequence a row belongs to.")] = None,
+    step: Annotated[str | None, typer.Option(help="Column that orders the rows of a sequence.")] = None,
 ) -> None:
-    """Say whether a recipe file can be used, and where its parts disagree; exit code 2 if it cannot."""
+    """Say whether a recipe file can be used, and where its parts disagree; exit code 2 if it cannot.
+
+    With data, a network is built for them, and trained for a moment.
+    """
+    from wellposed.fit import Fit
     from wellposed.inputs.load import load
     from wellposed.recipe import Recipe
 
-    recipe = Recipe.read(file)
+    recipe, loaded = Recipe.read(file), None
+    if data is not None:
+        loaded = load(data, target=target, text=text, sequence=sequence, step=step)
+        next(Fit.prepare(loaded, recipe=recipe, members=1).train())
     print(f"{file.name} is a recipe, {recipe.digest()}.")
-    for advice in recipe.check(None if data is None else load(data, target=target)):
+    for advice in recipe.check(loaded):
         print(f"  {advice}")
 
 

@@ -281,12 +281,8 @@ def train(estimator: Estimator, part: Part, weight: Weights, *, task: Task) -> N
         validation = bag.rows(stop_by.features, stop_by.target, None if scaled is None else scaled[held])
     for _ in bag.train(rows, validation):
         pass
-    record = bag.population.record
-    if not len(bag.population.usable()):
-        member, failure = min(record.failures.items())
-        got = f"none: member {member} failed at step {failure.step} in {failure.where}"
-        raise refusal("Training", "give finite numbers in at least one member", got, "Lower the learning rate.")
-    estimator.bag_, estimator.recipe_, estimator.n_iter_ = bag, bag.population.recipe, record.epochs
+    bag.refuse_untrained()
+    estimator.bag_, estimator.recipe_, estimator.n_iter_ = bag, bag.population.recipe, bag.population.record.epochs
 
 
 def answer(estimator: Estimator, X: Any) -> Float[np.ndarray, "N C"]:

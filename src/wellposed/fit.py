@@ -23,7 +23,7 @@ from wellposed.inputs.split import holdout
 from wellposed.population.population import Progress
 from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
-from wellposed.remarks import answers_of, by_network, measure_bagging, networks_of, passes_of, remark
+from wellposed.remarks import answering, answers_of, by_network, measure_bagging, passes_of, remark
 from wellposed.statistics import mean_interval
 
 PARTS = ("train", "validation", "test")
@@ -142,12 +142,17 @@ class Fit:
         self.interrupted = False
 
     def finish(self) -> dict[str, Any]:
-        """All that `result.json` holds, as plain values; NaN stands for what is not defined."""
+        """All that `result.json` holds, as plain values; NaN stands for what is not defined.
+
+        Raises:
+            BadInput: No network has weights to answer with.
+        """
         population = self.bag.population
         if self.interrupted:
             population.settle(self.rows, self.validation)
+        self.bag.refuse_untrained()
         record, name = population.record, "accuracy" if self.data.task == "classification" else "rmse"
-        kept, networks = record.best_epoch.view(-1, len(population)), networks_of(population).unique()
+        kept, networks = record.best_epoch.view(-1, len(population)), answering(population)
         scores: dict[str, dict[str, float]] = {}
         members: dict[str, Tensor] = {}
         test = self.bag.rows(self.split.test.features, self.split.test.target)
@@ -174,7 +179,7 @@ class Fit:
             "members": {
                 "count": len(population),
                 "usable": len(networks),
-                "snapshots": len(record.best_epoch) // len(population),
+                "snapshots": int((kept > 0).sum(0).max()),
                 "passes": passes_of(population),
                 "failed": [{"member": k, **asdict(f)} for k, f in sorted(record.failures.items())],
                 "best_epoch": kept.amax(0).tolist(),

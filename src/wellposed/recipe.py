@@ -230,7 +230,7 @@ class Recipe:
 def _blamed(values: Mapping[str, Any], words: str) -> tuple[str, int]:
     """Which ramp or technique a refusal speaks of."""
     if words.startswith("Ramp"):
-        return "ramp", next((i for i, ramp in enumerate(values["ramps"]) if repr(ramp.strength) in words), 0)
+        return "ramp", next((i for i, ramp in enumerate(values["ramps"]) if f"Got {ramp.strength!r}" in words), 0)
     return "technique", next((i for i, t in enumerate(values["techniques"]) if type(t).__name__ in words), 0)
 
 

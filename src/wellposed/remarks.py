@@ -86,7 +86,7 @@ def answers_of(population: Population, outputs: Float[Tensor, "K N C"]) -> Float
         outputs: What `outputs_of` gives.
     """
     answers = outputs.softmax(-1) if population.task == "classification" else outputs
-    return answers.unflatten(0, (passes_of(population), -1)).mean(0)
+    return answers.view(passes_of(population), -1, *answers.shape[1:]).mean(0)
 
 
 def passes_of(population: Population) -> int:
@@ -99,11 +99,15 @@ def networks_of(population: Population) -> Int64[Tensor, " L"]:
     return population.usable().cpu() % len(population)
 
 
+def answering(population: Population) -> list[int]:
+    """The positions among all networks of those with weights to answer with, once each."""
+    return sorted(set(networks_of(population).tolist()))
+
+
 def by_network(population: Population, scores: Float[Tensor, " L"]) -> Float[Tensor, " M"]:
     """The mean over each usable network's snapshots."""
-    _, place = networks_of(population).unique(return_inverse=True)
-    counts = place.bincount()
-    return torch.zeros(len(counts), dtype=scores.dtype).index_add_(0, place, scores) / counts
+    networks = networks_of(population)
+    return torch.tensor([float(scores[networks == k].mean()) for k in answering(population)], dtype=scores.dtype)
 
 
 def target_of(bag: Bag, rows: Rows) -> Float[Tensor, "N C"]:

@@ -94,6 +94,7 @@ def test_layers_act_in_dense_layers_and_parametrizations_on_every_weight() -> No
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_it_learns_what_stood_first(cell: str) -> None:
     """Whether the first of five numbers is positive; from a loss near log 2 to below 0.3 in every cell."""
+    torch.manual_seed(0)
     x = torch.randn(2, 64, 5, 1, generator=torch.Generator().manual_seed(0))
     net = Recurrent(cell=cell, states=(8,), widths=(8,)).build(Inputs((5, 1)), 2, ())  # type: ignore[arg-type]
     codes = torch.full((2, 64, 1), 5)

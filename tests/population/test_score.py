@@ -91,6 +91,47 @@ def test_snapshots_are_kept_and_answer_as_members(rows: Rows, validation: Rows) 
     torch.testing.assert_close(population.predict(validation), expected)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StopAfter(EndTechnique):
+    """Stops every member after so many epochs."""
+
+    epochs: int = 1
+
+    def ended(self, curves: Curves) -> Tensor:
+        return torch.full((len(curves.train),), curves.train.shape[1] >= self.epochs)
+
+
+def test_the_first_snapshot_is_kept_whatever_it_scores(rows: Rows, validation: Rows) -> None:
+    population = build(recipe(epochs=4, techniques=(He(), Every())), members=3)
+    population.record.best_score[:] = 0.0  # no loss is lower
+    trained(population, rows, validation)
+    assert population.record.best_epoch.tolist() == [2, 2, 2, 4, 4, 4]
+
+
+def test_members_that_stop_before_their_first_snapshot_answer_with_what_they_have(rows: Rows, validation: Rows) -> None:
+    for stop, expected in ((1, [1, 1, 0, 0]), (2, [2, 2, 0, 0]), (3, [2, 2, 0, 0])):
+        chosen = recipe(epochs=6, techniques=(He(), Every(), StopAfter(epochs=stop)))
+        population = trained(build(chosen, members=2), rows, validation)
+        assert population.record.best_epoch.tolist() == expected and population.record.ended.tolist() == [stop] * 2
+        without = trained(build(chosen, members=2), rows)
+        assert without.record.best_epoch.tolist() == expected
+
+
+def test_training_that_is_left_spoils_no_snapshot(rows: Rows, validation: Rows) -> None:
+    for after, expected in ((1, [1, 1, 0, 0]), (2, [2, 2, 0, 0]), (3, [2, 2, 0, 0]), (5, [2, 2, 4, 4])):
+        population = build(recipe(epochs=20, techniques=(He(), Every())), members=2)
+        kept = {}
+        for _ in population.train(rows, validation):
+            if population.record.epochs == 2 and population.state.step % 10 == 0:
+                kept = {name: tensor.clone() for name, tensor in population.record.best.items()}
+            if population.record.epochs == after:
+                break
+        population.settle(rows, validation)
+        assert population.record.best_epoch.tolist() == expected
+        for name, tensor in population.record.best.items() if after > 1 else ():
+            assert torch.equal(tensor[:2], kept[name][:2])
+
+
 SEEN: list[Curves] = []
 
 

@@ -26,8 +26,9 @@ from wellposed.population.step import (
     squared_error,
 )
 from wellposed.random import Key
-from wellposed.recipe import Recipe
-from wellposed.techniques import EMA, L1, L2, ClipNorm, InputNoise, LabelSmoothing, MaxNorm, WeightDecay
+from wellposed.recipe import Ramp, Recipe
+from wellposed.schedules import Constant, Linear
+from wellposed.techniques import EMA, L1, L2, ClipNorm, Dropout, InputNoise, LabelSmoothing, MaxNorm, RDrop, WeightDecay
 from wellposed.techniques.places import (
     Answers,
     AnswerTechnique,
@@ -274,6 +275,20 @@ def test_without_gradient_techniques_shared_gradients_are_as_good() -> None:
         optimizer.step()
     for name, p in model.named_parameters():
         torch.testing.assert_close(after[name][1], p.detach(), rtol=1e-9, atol=1e-9)
+
+
+def test_other_draws_are_asked_for_at_the_strengths_of_that_moment() -> None:
+    """A ramp that stays at 1 is no ramp, also for what asks the network twice."""
+    recipe = Recipe(net=MLP(widths=(5,)), epochs=2, batch_size=8, techniques=(Dropout(rate=0.3), RDrop()))
+    found = []
+    for schedule in (None, Constant(), Linear()):
+        ramps = () if schedule is None else (Ramp(strength="Dropout.rate", schedule=schedule),)
+        own = replace(recipe, ramps=ramps)
+        population = Population(own, inputs=Inputs((6,)), outputs=3, members=2, dtype=torch.float64)
+        found.append(stepped(population, made_rows(20))[1])
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(found[1][name], tensor, **TIGHT)
+    assert not all(torch.equal(found[2][name], tensor) for name, tensor in found[0].items())
 
 
 def test_batches_are_gathered_for_each_member() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from wellposed.report.facts import (
+    bagging_words,
     command,
     end_words,
     epochs,
@@ -144,3 +145,46 @@ def test_command_names_the_columns_that_were_named() -> None:
     result = a_result()
     result["data"] = {**result["data"], "flags": ["--text", "what he said"]}
     assert shlex.split(command(result))[3:6] == ["--text", "what he said", "--target"]
+
+
+def test_snapshots_are_kept_by_one_network() -> None:
+    result = a_result()
+    result["members"] |= {"kept_epochs": [[1, 2], [], [2]], "snapshots": 2, "passes": 1}
+    assert [m.kept for m in members(result)] == [(1, 2), (), (2,)]
+    assert [bool(m.scores) for m in members(result)] == [True, False, True]
+
+
+BAGGING = {"v": 0.25, "c": 0.05, "predicted": 0.15, "measured": 0.15}
+
+
+def test_bagging_in_words() -> None:
+    words = bagging_words(a_result(bagging=BAGGING))
+    assert words == (
+        "One network's squared error on test rows is 0.2500; two networks have 0.0500 of it in common."
+        " That predicts 0.1500 for the mean of all; measured is 0.1500."
+    )
+    free = {"rows": 1, "accuracy": 0.5}
+    words = bagging_words(a_result(bagging={**BAGGING, "out_of_bag": free}))
+    assert words.endswith("Out of the bag, 1 training row answered by networks not trained on it: accuracy 0.5000.")
+    assert bagging_words(a_result(bagging={**BAGGING, "out_of_bag": {"rows": 0}})).endswith("measured is 0.1500.")
+
+
+def test_bagging_of_numbers_tells_the_unit() -> None:
+    result = a_result(bagging={**BAGGING, "out_of_bag": {"rows": 9, "rmse": 2.0}})
+    result["data"] = {**result["data"], "task": "regression"}
+    words = bagging_words(result)
+    assert "0.2500, in units of the target's variance;" in words
+    assert words.endswith("9 training rows answered by networks not trained on them: root mean squared error 2.000.")
+
+
+@pytest.mark.parametrize("bagging", [{}, {**BAGGING, "v": None}, {**BAGGING, "measured": NAN}])
+def test_of_bagging_that_is_not_known_nothing_is_said(bagging: dict[str, Any]) -> None:
+    assert bagging_words(a_result(bagging=bagging)) == ""
+
+
+def test_one_network_has_nothing_in_common_but_its_snapshots_have() -> None:
+    result = a_result(bagging=BAGGING)
+    result["members"]["usable"] = 1
+    assert bagging_words(result) == ""
+    result["members"]["snapshots"] = 2
+    assert bagging_words(result).startswith("One network's")

@@ -204,12 +204,12 @@ def answering_words(result: dict[str, Any]) -> str:
     """How many networks there are, how many of them answer, and how.
 
     >>> answering_words({"members": {"count": 4, "usable": 3, "snapshots": 2, "passes": 50}})
-    '4, of which 3 answer, each with 2 snapshots, asked 50 times with dropout on'
+    '4, of which 3 answer, each with up to 2 snapshots, asked 50 times with dropout on'
     """
     found = result["members"]
     words = f"{found['count']}, of which {found['usable']} answer"
     snapshots, passes = found.get("snapshots", 1), found.get("passes", 1)
-    words += f", each with {snapshots} snapshots" if snapshots > 1 else ""
+    words += f", each with up to {snapshots} snapshots" if snapshots > 1 else ""
     return words + (f", asked {passes} times with dropout on" if passes > 1 else "")
 
 
@@ -222,15 +222,15 @@ def bagging_words(result: dict[str, Any]) -> str:
     unit = "" if main_metric(result) == "accuracy" else ", in units of the target's variance"
     words = (
         f"One network's squared error on test rows is {number(found['v'])}{unit}; two networks have"
-        f" {number(found['c'])} of it in common. That predicts {number(found['predicted'])} for the mean of all; measured is"
-        f" {number(found['measured'])}."
+        f" {number(found['c'])} of it in common. That predicts {number(found['predicted'])} for the mean of all;"
+        f" measured is {number(found['measured'])}."
     )
     free, name = found.get("out_of_bag", {}), main_metric(result)
     if not known(free.get(name)):
         return words
-    rows = plural(free["rows"], "training row")
+    rows, them = plural(free["rows"], "training row"), "it" if free["rows"] == 1 else "them"
     score = f"{METRICS[name][0]} {number(free[name])}"
-    return f"{words} Out of the bag, {rows} answered by the networks not trained on them: {score}."
+    return f"{words} Out of the bag, {rows} answered by networks not trained on {them}: {score}."
 
 
 def epochs(result: dict[str, Any]) -> list[Epoch]:

@@ -163,5 +163,5 @@ def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_kornia)
-    with pytest.raises(BadInput, match=r'Do pip install "wellposed\[images\]"'):
+    with pytest.raises(BadInput, match=r'Run: pip install "wellposed\[images\]"'):
         OPERATIONS["Invert"](torch.zeros(1, 1, 3, 3), torch.zeros(1))

@@ -61,12 +61,3 @@ def test_fits_pytorchs_parametrize_and_answers_with_the_plain_weights() -> None:
 
 def test_needs_nothing_at_the_start() -> None:
     assert DropConnect().parametrization((5, 4)).start(torch.ones(2, 5, 4)) == {}
-
-
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call")  # of cached constants, which do not change
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_compiles_as_one_graph_and_keeps_the_dtype(dtype: torch.dtype) -> None:
-    torch.compiler.reset()
-    module, weight = DropConnect().parametrization((4, 3, 2, 2)), torch.ones(4, 3, 2, 2, dtype=dtype)
-    assert module(weight).dtype == dtype
-    assert torch.equal(torch.compile(module, fullgraph=True, backend="aot_eager")(weight), module(weight))

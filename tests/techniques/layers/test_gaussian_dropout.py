@@ -63,12 +63,3 @@ def test_inside_vmap_over_members() -> None:
     module, x = GaussianDropout().layer((4,)), torch.ones(3, 5, 4)
     y = torch.func.vmap(lambda key, rows: torch.func.functional_call(module, {"key": key}, (rows,)))(KEYS, x)
     torch.testing.assert_close(y, module.stacked({"key": KEYS}, x))
-
-
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call")  # of cached constants, which do not change
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_compiles_as_one_graph_and_keeps_the_dtype(dtype: torch.dtype) -> None:
-    torch.compiler.reset()
-    layer, x = GaussianDropout().layer((2, 3, 3)), torch.ones(5, 2, 3, 3, dtype=dtype)
-    assert layer(x).dtype == dtype
-    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="aot_eager")(x), layer(x))

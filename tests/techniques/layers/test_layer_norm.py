@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.techniques import LayerNorm
+from wellposed.techniques.layers.layer_norm import LARGE
 from wellposed.techniques.stacked import StackedModule
 
 SHAPES = [pytest.param((4,), id="numbers"), pytest.param((2, 3, 2), id="images")]
@@ -79,3 +80,24 @@ def test_memory_order_of_a_population_stays(shape: tuple[int, ...]) -> None:
     y = layer.stacked(own, x)
     close(y, layer.stacked(own, x.contiguous()))
     assert len(shape) == 1 or y.transpose(0, 1).is_contiguous()
+
+
+@pytest.mark.parametrize("pixels", [8, 64], ids=["small", "large"])
+def test_images_of_a_population_equal_pytorch_member_by_member(pixels: int) -> None:
+    """Large ones take another way."""
+    shape, members = (2, pixels, pixels), 3
+    layer, x = layer_of(shape), draw(9, members, *shape).transpose(0, 1).requires_grad_()
+    assert (x[0].numel() >= LARGE) == (pixels == 64)
+    own = {"weight": draw(members, *shape, seed=1), "bias": draw(members, *shape, seed=2)}
+    leaves, slope = {name: t.clone().requires_grad_() for name, t in own.items()}, draw(members, 9, *shape, seed=3)
+    y = layer.stacked(leaves, x)
+    assert y.transpose(0, 1).is_contiguous()
+    found = torch.autograd.grad(y, [x, *leaves.values()], slope)
+    assert found[0].transpose(0, 1).is_contiguous()
+    for k in range(members):
+        theirs, other = nn.LayerNorm(shape).double(), x[k].detach().clone().requires_grad_()
+        theirs.load_state_dict({name: t[k] for name, t in own.items()})
+        z = theirs(other)
+        close(y[k], z)
+        for mine, expected in zip(found, torch.autograd.grad(z, [other, *theirs.parameters()], slope[k]), strict=True):
+            close(mine[k], expected)

@@ -69,10 +69,3 @@ def test_inside_vmap_over_members() -> None:
     module, x = SpatialDropout(rate=0.5).layer((4, 2, 2)), torch.ones(3, 5, 4, 2, 2)
     y = torch.func.vmap(lambda key, rows: torch.func.functional_call(module, {"key": key}, (rows,)))(KEYS, x)
     torch.testing.assert_close(y, module.stacked({"key": KEYS}, x))
-
-
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call")  # of cached constants, which do not change
-def test_compiles_as_one_graph() -> None:
-    torch.compiler.reset()
-    layer, x = SpatialDropout(rate=0.5).layer((4, 2, 2)), torch.ones(5, 4, 2, 2)
-    assert torch.equal(torch.compile(layer, fullgraph=True, backend="aot_eager")(x), layer(x))

@@ -146,10 +146,10 @@ class StackedBatchRenorm(StackedModule):
 
 def _measure(x: Float[Tensor, "K B C ..."], eps: float) -> tuple[Float[Tensor, "K C"], Float[Tensor, "K C"]]:
     """Mean and deviation of each channel: known before the batch is normalized, they cost no pass on the way back."""
-    axes, n = (1, *range(3, x.dim())), x.shape[1] * math.prod(x.shape[3:])
+    axes = (1, *range(3, x.dim()))
     mean = x.mean(axes)
-    length: Tensor = torch.linalg.vector_norm(x - over_rows(mean, x), dim=axes)
-    return mean, (length.square() / n + eps).sqrt()
+    centred = x - over_rows(mean, x)
+    return mean, (centred.mul_(centred).mean(axes) + eps).sqrt()
 
 
 def _clip(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:

@@ -139,11 +139,11 @@ def _normalize_together(
     """Equal ghosts are as good as further channels; of images `(B, K, C, H, W)` in memory, as further members."""
     k, b, c = x.shape[:3]
     if x.dim() == 3:
-        own = [t.repeat(1, ghosts) for t in (weight, bias)]
+        own = [t.unsqueeze(1).expand(k, ghosts, c).flatten(1) for t in (weight, bias)]
         y, *statistics = normalize_and_measure(x.reshape(k, b // ghosts, ghosts * c), *own, eps=eps)
         mean, variance = (t.view(k, ghosts, c).mean(1) for t in statistics)
         return y.reshape(x.shape), mean, variance
-    own, rows = [t.repeat(ghosts, 1) for t in (weight, bias)], x.transpose(0, 1)
+    own, rows = [t.expand(ghosts, k, c).flatten(0, 1) for t in (weight, bias)], x.transpose(0, 1)
     folded = rows.reshape(b // ghosts, ghosts * k, *x.shape[2:]).transpose(0, 1)
     y, *statistics = normalize_and_measure(folded, *own, eps=eps)
     mean, variance = (t.view(ghosts, k, c).mean(0) for t in statistics)
