@@ -23,6 +23,7 @@ from wellposed.techniques import (
     LayerNorm,
     Mixup,
     Rotation,
+    TemperatureScaling,
     WeightNorm,
     Xavier,
 )
@@ -78,6 +79,13 @@ def test_disagreement_is_told_with_its_source(recipe: Recipe, told: str) -> None
 def test_a_careful_recipe_is_told_nothing(recipe: Recipe) -> None:
     assert recipe.check(digits()) == ()
     assert recipe.check() == ()
+
+
+def test_numbers_have_no_temperature() -> None:
+    recipe = Recipe(techniques=(TemperatureScaling(),))
+    assert recipe.check(digits()) == ()
+    (advice,) = recipe.check(replace(digits(), task="regression"))
+    assert "changes nothing for numbers" in advice.what
 
 
 def test_few_rows_make_small_batches() -> None:

@@ -25,6 +25,7 @@ from wellposed.techniques import (
     Mixup,
     SpatialDropout,
     SpectralNorm,
+    TemperatureScaling,
     WeightNorm,
     Xavier,
 )
@@ -154,6 +155,12 @@ def _average_without_statistics(parts: Parts) -> Iterator[Advice]:
         yield Advice(what, "Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2")
 
 
+def _temperature_of_numbers(parts: Parts) -> Iterator[Advice]:
+    if parts.has(TemperatureScaling) and parts.data is not None and parts.data.task == "regression":
+        what = "TemperatureScaling changes nothing for numbers, which have no probabilities: take it out"
+        yield Advice(what, "Guo et al., On calibration of modern neural networks, 2017, section 4.2")
+
+
 def _is_on(value: Strength) -> bool:
     return bool(value != 0) if isinstance(value, int | float) else bool((value != 0).any())
 
@@ -163,5 +170,5 @@ RULES: tuple[Callable[[Parts], Iterator[Advice]], ...] = (
     *(_he_with_sigmoid, _xavier_with_deep_relu, _fixup_with_weight_norm),
     *(_label_changes, _smoothing_and_mixing),
     *(_norm_with_small_batch, _dropout_before_norm),
-    *(_decay_of_everything, _average_without_statistics),
+    *(_decay_of_everything, _average_without_statistics, _temperature_of_numbers),
 )

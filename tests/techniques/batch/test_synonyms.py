@@ -85,3 +85,8 @@ def test_synonyms_of_no_use_are_refused(tmp_path: Path) -> None:
         table_for(str(path), WORDS, CPU)
     with pytest.raises(BadInput, match="must be a file"):
         table_for(str(tmp_path / "missing"), WORDS, CPU)
+
+
+def test_no_source_is_asked_for() -> None:
+    with pytest.raises(BadInput, match=r"Got ''\. Name one in the technique's field 'synonyms'\.$"):
+        read_synonyms("")

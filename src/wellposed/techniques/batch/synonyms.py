@@ -32,6 +32,8 @@ def read_synonyms(path: str) -> Groups:
         BadInput: There is neither, it cannot be read as text, or no group in it has two words.
     """
     place, must = Path(path), "be a file with a group of synonyms a line, or WordNet's folder 'dict'"
+    if not path:
+        raise refusal("The source of synonyms", must, path, "Name one in the technique's field 'synonyms'.")
     try:
         if place.is_dir():
             lines = (line for name in WORDNET_FILES for line in (place / name).read_text(encoding="utf-8").splitlines())
