@@ -236,9 +236,7 @@ def test_an_empty_last_batch_answers_nothing_or_is_refused_in_training(
     x = torch.zeros(0, *shape, dtype=torch.float64)
     name = type(technique).__name__
     if train and name in OVER_BATCH:
-        with pytest.raises(
-            BadInput, match=rf"{name} must hold at least 2 values a channel\. Got 0\. Use"
-        ):
+        with pytest.raises(BadInput, match=rf"{name} must hold at least 2 values a channel\. Got 0\. Use"):
             module(x)
     else:
         assert module(x).shape == x.shape
@@ -321,6 +319,7 @@ def test_compiles_in_other_dtypes(technique: InnerTechnique, shape: tuple[int, .
 
 @pytest.mark.unchecked
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # of the framework's own code
 @pytest.mark.parametrize("name", ["BatchRenorm-3", "Dropout-1", "SpectralNorm-2"])
 def test_compiles_to_machine_code(name: str) -> None:
     technique, shape = next(p.values for p in COMPILED if p.id == name)
