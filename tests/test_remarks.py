@@ -118,7 +118,8 @@ def test_baggings_identity_holds(part: Part) -> None:
         _, deviation = bag.target.scale
         expected = np.mean(((answer[:, 0] - part.target) / deviation) ** 2)
     else:
-        expected = np.mean((answer - (part.target[:, None] == np.array(bag.target.classes))) ** 2)
+        errors = answer - (part.target[:, None] == np.array(bag.target.classes))
+        expected = np.mean(np.sum(errors**2, axis=1))  # the Brier score
     assert found["measured"] == pytest.approx(expected, rel=1e-6)
     assert 0 < found["c"] < found["v"]
 

@@ -1,5 +1,6 @@
 """What is worth telling of a trained bag beside its scores: what changed nothing, what died, what voting gave."""
 
+import math
 from typing import Any
 
 import torch
@@ -57,8 +58,8 @@ def _told_of(dead: list[str]) -> tuple[str, ...]:
 def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
     """What the networks' errors on test rows say of their mean's, and an estimate from training rows nobody owns.
 
-    Errors are those of probabilities against 0 and 1, or of numbers in units of the scaled target; each snapshot of a
-    network counts as a network.
+    The squared error is the Brier score, or that of numbers in units of the scaled target; each snapshot of a network
+    counts as a network.
 
     Args:
         bag: After training.
@@ -67,7 +68,8 @@ def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
     """
     population = bag.population
     answers = answers_of(population, population.outputs_of(test).cpu().double())
-    found: dict[str, Any] = decompose_errors((answers - target_of(bag, test)).flatten(1))._asdict()
+    errors = (answers - target_of(bag, test)).flatten(1) * math.sqrt(answers.shape[-1])  # a row's errors are summed
+    found: dict[str, Any] = decompose_errors(errors)._asdict()
     owned = population.owned(len(train))
     if owned is not None:
         of_train = answers_of(population, population.outputs_of(train).cpu().double())

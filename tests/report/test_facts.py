@@ -160,20 +160,20 @@ BAGGING = {"v": 0.25, "c": 0.05, "predicted": 0.15, "measured": 0.15}
 def test_bagging_in_words() -> None:
     words = bagging_words(a_result(bagging=BAGGING))
     assert words == (
-        "One network's squared error on test rows is 0.2500; two networks have 0.0500 of it in common."
-        " That predicts 0.1500 for the mean of all; measured is 0.1500."
+        "One network's Brier score on test rows: 0.2500; common to two: 0.0500."
+        " Predicted for all: 0.1500; measured: 0.1500."
     )
     free = {"rows": 1, "accuracy": 0.5}
     words = bagging_words(a_result(bagging={**BAGGING, "out_of_bag": free}))
     assert words.endswith("Out of the bag, 1 training row answered by networks not trained on it: accuracy 0.5000.")
-    assert bagging_words(a_result(bagging={**BAGGING, "out_of_bag": {"rows": 0}})).endswith("measured is 0.1500.")
+    assert bagging_words(a_result(bagging={**BAGGING, "out_of_bag": {"rows": 0}})).endswith("measured: 0.1500.")
 
 
 def test_bagging_of_numbers_tells_the_unit() -> None:
     result = a_result(bagging={**BAGGING, "out_of_bag": {"rows": 9, "rmse": 2.0}})
     result["data"] = {**result["data"], "task": "regression"}
     words = bagging_words(result)
-    assert "0.2500, in units of the target's variance;" in words
+    assert "0.2500 of the target's variance;" in words
     assert words.endswith("9 training rows answered by networks not trained on them: root mean squared error 2.000.")
 
 

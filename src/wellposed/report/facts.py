@@ -219,11 +219,11 @@ def bagging_words(result: dict[str, Any]) -> str:
     n = result["members"]["usable"] * result["members"].get("snapshots", 1)
     if n < 2 or not all(known(found.get(name)) for name in ("v", "c", "predicted", "measured")):
         return ""
-    unit = "" if main_metric(result) == "accuracy" else ", in units of the target's variance"
+    brier = main_metric(result) == "accuracy"
+    error, unit = ("Brier score", "") if brier else ("squared error", " of the target's variance")
     words = (
-        f"One network's squared error on test rows is {number(found['v'])}{unit}; two networks have"
-        f" {number(found['c'])} of it in common. That predicts {number(found['predicted'])} for the mean of all;"
-        f" measured is {number(found['measured'])}."
+        f"One network's {error} on test rows: {number(found['v'])}{unit}; common to two: {number(found['c'])}."
+        f" Predicted for all: {number(found['predicted'])}; measured: {number(found['measured'])}."
     )
     free, name = found.get("out_of_bag", {}), main_metric(result)
     if not known(free.get(name)):
