@@ -7,6 +7,7 @@ import torch
 
 from wellposed.bag import Bag
 from wellposed.inputs.dataset import Part, Rows
+from wellposed.metrics import classification_metrics
 from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.optimizers import SGD
@@ -173,3 +174,13 @@ def test_passes_are_one_answer_and_snapshots_are_several_of_one_network() -> Non
     population.record.best_epoch[1] = population.record.best_epoch[4] = population.record.best_epoch[3] = 0
     assert networks_of(population).tolist() == [0, 2, 2] and answering(population) == [0, 2]
     assert by_network(population, torch.tensor([1.0, 5.0, 7.0])).tolist() == [1.0, 6.0]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_measured_error_is_the_brier_score_of_the_table(n_classes: int) -> None:
+    part = classes()
+    part = Part(part.features, np.array([f"c{i % n_classes}" for i in range(len(part))]))
+    bag, rows = trained(part, Recipe(net=MLP(widths=(8,)), epochs=2, techniques=(Standardize(),)), members=3)
+    test = bag.rows(part.features, part.target)
+    table = classification_metrics(bag.population.predict(test).double(), test.y)
+    assert measure_bagging(bag, test, rows)["measured"] == pytest.approx(table["brier"], rel=1e-5)

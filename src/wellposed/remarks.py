@@ -68,7 +68,9 @@ def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
     """
     population = bag.population
     answers = answers_of(population, population.outputs_of(test).cpu().double())
-    errors = (answers - target_of(bag, test)).flatten(1) * math.sqrt(answers.shape[-1])  # a row's errors are summed
+    classes = answers.shape[-1]
+    summed = classes if classes > 2 else 1  # over classes, as the Brier score is; of two classes one is counted
+    errors = (answers - target_of(bag, test)).flatten(1) * math.sqrt(summed)
     found: dict[str, Any] = decompose_errors(errors)._asdict()
     owned = population.owned(len(train))
     if owned is not None:
