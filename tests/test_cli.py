@@ -184,7 +184,7 @@ schedule = {kind = "Cosine"}
 def test_snapshots_and_passes_from_fit_to_predict(run, tmp_path: Path) -> None:
     Path("many.toml").write_text(SNAPSHOTS)
     done = run("fit", "iris", "--recipe", "many.toml", "--members", 2, "--out", "many")
-    assert done.code == 0 and "One network's squared error" in done.out and "Out of the bag" in done.out
+    assert done.code == 0 and "One network's Brier score" in done.out and "Out of the bag" in done.out
     told = "2, of which 2 answer, each with up to 2 snapshots, asked 3 times with dropout on"
     assert told in done.out and told in (tmp_path / "many" / "report.html").read_text()
     answers = run("predict", "many", "iris", "--proba")
