@@ -23,7 +23,7 @@ from wellposed.inputs.split import holdout
 from wellposed.population.population import Progress
 from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
-from wellposed.remarks import answering, answers_of, by_network, measure_bagging, passes_of, remark
+from wellposed.remarks import Asked, answering, ask, by_network, measure_bagging, passes_of, remark
 from wellposed.statistics import mean_interval
 
 PARTS = ("train", "validation", "test")
@@ -158,8 +158,9 @@ class Fit:
         test = self.bag.rows(self.split.test.features, self.split.test.target)
         own = self.rows.take(torch.arange(len(self.split.train)))  # without further versions of texts
         encoded = {"train": own, "validation": self.validation, "test": test}
+        asked = {part: ask(self.bag, rows) for part, rows in encoded.items()}
         for part in PARTS:
-            scores[part], members[part] = self._measured(getattr(self.split, part), encoded[part])
+            scores[part], members[part] = self._measured(getattr(self.split, part), asked[part])
         sign = 1 if name == "accuracy" else -1
         gap = mean_interval((sign * (members["train"] - members["test"])).numpy())
         return {
@@ -191,7 +192,7 @@ class Fit:
                 "train_loss": [row.tolist() for row in record.train_loss],
                 "validation_loss": [row.tolist() for row in record.validation_loss],
             },
-            "bagging": measure_bagging(self.bag, test, own),
+            "bagging": measure_bagging(self.bag, asked["test"], asked["train"]),
             "trials": 1,
             "interrupted": self.interrupted,
             "seconds": round(time.monotonic() - self.began, 3),
@@ -203,14 +204,13 @@ class Fit:
             },
         }  # fmt: skip
 
-    def _measured(self, raw: Part, rows: Rows) -> tuple[dict[str, float], Tensor]:
+    def _measured(self, raw: Part, asked: Asked) -> tuple[dict[str, float], Tensor]:
         """The bag's metrics on one part, and each usable network's score, in the target's own unit.
 
         The score of a network that answers with several snapshots is the mean of theirs.
         """
         population, target = self.bag.population, self.bag.target
-        outputs = population.outputs_of(rows).cpu().double()
-        answer, each = population.vote(outputs), answers_of(population, outputs)
+        answer, each = asked.answer, asked.each
         if self.data.task == "classification":
             y = target.encode(raw.target)
             return metrics.classification_metrics(answer, y), by_network(population, metrics.accuracy(each, y))

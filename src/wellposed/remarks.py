@@ -1,7 +1,7 @@
 """What is worth telling of a trained bag beside its scores: what changed nothing, what died, what voting gave."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -55,7 +55,27 @@ def _told_of(dead: list[str]) -> tuple[str, ...]:
     return (f"ProximalL1 took all weight from {len(dead)} features: {', '.join(dead[:20])}{more}.",)
 
 
-def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
+class Asked(NamedTuple):
+    """What a trained bag says of rows.
+
+    Attributes:
+        rows: With their targets.
+        answer: The bag's own: probabilities or numbers.
+        each: The same of each usable network, and of each of its snapshots.
+    """
+
+    rows: Rows
+    answer: Float[Tensor, "N C"]
+    each: Float[Tensor, "L N C"]
+
+
+def ask(bag: Bag, rows: Rows) -> Asked:
+    """The answers of a trained bag and of its networks, from one run of these."""
+    outputs = bag.population.outputs_of(rows).cpu().double()
+    return Asked(rows, bag.population.vote(outputs), answers_of(bag.population, outputs))
+
+
+def measure_bagging(bag: Bag, test: Asked, train: Asked) -> dict[str, Any]:
     """What the networks' errors on test rows say of their mean's, and an estimate from training rows nobody owns.
 
     The squared error is the Brier score, or that of numbers in units of the scaled target; each snapshot of a network
@@ -63,21 +83,18 @@ def measure_bagging(bag: Bag, test: Rows, train: Rows) -> dict[str, Any]:
 
     Args:
         bag: After training.
-        test: Test rows with their targets.
+        test: The test rows.
         train: The training rows, without those that the recipe adds.
     """
-    population = bag.population
-    answers = answers_of(population, population.outputs_of(test).cpu().double())
-    classes = answers.shape[-1]
+    classes = test.each.shape[-1]
     summed = classes if classes > 2 else 1  # over classes, as the Brier score is; of two classes one is counted
-    errors = (answers - target_of(bag, test)).flatten(1) * math.sqrt(summed)
+    errors = (test.each - target_of(bag, test.rows)).flatten(1) * math.sqrt(summed)
     found: dict[str, Any] = decompose_errors(errors)._asdict()
-    owned = population.owned(len(train))
+    owned = bag.population.owned(len(train.rows))
     if owned is not None:
-        of_train = answers_of(population, population.outputs_of(train).cpu().double())
-        free = out_of_bag(of_train, owned[: len(of_train)].cpu())
+        free = out_of_bag(train.each, owned.cpu())
         seen = ~free.isnan().any(1)
-        scores = _scores(bag, free[seen], train.y[seen].cpu()) if seen.any() else {}
+        scores = _scores(bag, free[seen], train.rows.y.cpu()[seen]) if seen.any() else {}
         found["out_of_bag"] = {"rows": int(seen.sum()), **scores}
     return found
 
@@ -89,7 +106,7 @@ def answers_of(population: Population, outputs: Float[Tensor, "K N C"]) -> Float
         population: After training.
         outputs: What `outputs_of` gives.
     """
-    answers = outputs.softmax(-1) if population.task == "classification" else outputs
+    answers = population.answers(outputs)
     return answers.view(passes_of(population), -1, *answers.shape[1:]).mean(0)
 
 
@@ -100,7 +117,7 @@ def passes_of(population: Population) -> int:
 
 def networks_of(population: Population) -> Int64[Tensor, " L"]:
     """The position among all networks of each one with weights to answer with; again for each of its snapshots."""
-    return population.usable().cpu() % len(population)
+    return population.networks().cpu()
 
 
 def answering(population: Population) -> list[int]:

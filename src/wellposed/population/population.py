@@ -17,7 +17,7 @@ from wellposed.population import evaluate, plan
 from wellposed.population.build import Blueprint, Factory, build_template, initial_state, strengths_in
 from wellposed.population.crew import Crew, Mode
 from wellposed.population.record import Record
-from wellposed.population.score import close_epoch, score
+from wellposed.population.score import close_epoch, measures_statistics, score
 from wellposed.population.start import facts_of, start_
 from wellposed.population.state import State, take
 from wellposed.population.step import CRITERIA
@@ -160,9 +160,10 @@ class Population:
             validation: As training had them.
         """
         if len(self.state) and self.state.step:
-            held, rows = None if validation is None else self._moved(validation), self._grown(rows)
+            held, training = None if validation is None else self._moved(validation), self._training()
+            rows = self._grown(rows) if measures_statistics(training) else self._moved(rows)
             with self._crew() as crew:
-                score(crew, self._training(rows), self.state, self.record, rows, held, leaving=True)
+                score(crew, training, self.state, self.record, rows, held, leaving=True)
             if held is not None:
                 self.correct(held)
 
@@ -181,7 +182,7 @@ class Population:
         for technique in self.recipe.of(OutputTechnique):
             self.corrections.append(technique.fit(outputs, y))
             outputs = technique.output(outputs, self.corrections[-1])
-        self.corrections.append(self._joining().fit(self._answers(outputs), y))
+        self.corrections.append(self._joining().fit(self.answers(outputs), y))
 
     def outputs_of(self, rows: Rows) -> Float[Tensor, "K N C"]:
         """What each usable member says of each row: logits, or scaled numbers; corrected where the recipe says so.
@@ -195,45 +196,49 @@ class Population:
 
     def raw_outputs(self, rows: Rows) -> Float[Tensor, "K N C"]:
         """The same without correction."""
-        passes = self.recipe.of(PassTechnique)
+        passes, seeds = self.recipe.of(PassTechnique), self.seeds_of_usable()
         if not passes:
-            return self._run(rows, "answer", {})
-        keys = {name: self.seeds_of_usable() for name in drawing_places(self.blueprint.template, self.recipe)}
-        drawn = [
-            {name: make_key(seeds, step=i, place=f"answer.{name}") for name, seeds in keys.items()}
-            for i in range(passes[0].draws)
+            return self._run(rows, "answer", [{}])
+        places = drawing_places(self.blueprint.template, self.recipe)
+        draws = [
+            {name: make_key(seeds, step=i, place=f"answer.{name}") for name in places} for i in range(passes[0].draws)
         ]
-        return torch.cat([self._run(rows, "draw", key) for key in drawn])
+        return self._run(rows, "draw", draws)
 
     def seeds_of_usable(self) -> Int64[Tensor, " L"]:
         """The seeds of the usable members; those of a member's snapshots are its own."""
-        return self.seeds[self.usable() % len(self)]
+        return self.seeds[self.networks()]
+
+    def networks(self) -> Int64[Tensor, " L"]:
+        """The position among all members of each usable one; again for each of its snapshots."""
+        return self.usable() % len(self)
 
     def owned(self, n: int) -> Int64[Tensor, "L M"] | None:
-        """Positions among `n` training rows that each answering member was trained on; None where each had all."""
+        """Positions among `n` training rows that each usable member was trained on; None where each had all."""
         owners = self.recipe.of(SampleTechnique)
         if not owners or self.recipe.of(GrowthTechnique):
             return None
-        owned = owners[0].rows(n, key_of_rows(self.seeds_of_usable()))
-        return torch.cat([owned] * next((t.draws for t in self.recipe.of(PassTechnique)), 1))
+        return owners[0].rows(n, key_of_rows(self.seeds_of_usable()))
 
-    def _run(self, rows: Rows, mode: Mode, keys: Mapping[str, Tensor]) -> Float[Tensor, "K N C"]:
-        """The outputs of the usable members' networks in a mode; `keys` hold one a usable member."""
+    def _run(self, rows: Rows, mode: Mode, draws: Sequence[Mapping[str, Tensor]]) -> Float[Tensor, "K N C"]:
+        """What the usable members say in a mode, once for each of `draws`: keys by name, one a usable member."""
         ids = self.usable()
         if not len(ids):
             raise refusal("A population that answers", "have a member whose training did not fail", "none")
-        rows, tensors, training = self._moved(rows), take(self.record.best, ids) | dict(keys), self._training()
+        rows, kept, training = self._moved(rows), take(self.record.best, ids), self._training()
         ranges = training.ranges(len(ids), 256)
-        k = max(r.stop - r.start for r in ranges)
-        at_once = plan.evaluated_rows(training.work, members=k)
-
-        def answer(forward: Forward, i: int) -> Tensor:
-            own = take(tensors, ranges[i])
-            return evaluate.outputs(forward, own, rows, k=ranges[i].stop - ranges[i].start, at_once=at_once)
-
+        at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
         threads = training.threads_each(len(ids), 256, len(ranges))
+
+        def ask(crew: Crew, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+            def answer(forward: Forward, i: int) -> Tensor:
+                own = take(tensors, ranges[i])
+                return evaluate.outputs(forward, own, rows, k=ranges[i].stop - ranges[i].start, at_once=at_once)
+
+            return crew.run(answer, shares=len(ranges), threads=threads, mode=mode)
+
         with plan.kept_pages(), self._crew() as crew:
-            return torch.cat(crew.run(answer, shares=len(ranges), threads=threads, mode=mode))
+            return torch.cat([outputs for keys in draws for outputs in ask(crew, {**kept, **keys})])
 
     def predict(self, rows: Rows) -> Float[Tensor, "N C"]:
         """The population's one answer for each row: class probabilities, or scaled numbers."""
@@ -242,13 +247,13 @@ class Population:
     def vote(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "N C"]:
         """One answer for each row from what the members say of it."""
         fitted = self.corrections[-1] if self.corrections else {}
-        return self._joining().predict(self._answers(outputs), fitted)
+        return self._joining().predict(self.answers(outputs), fitted)
 
     def _joining(self) -> PredictionTechnique:
         """How many answers become one."""
         return next(iter(self.recipe.of(PredictionTechnique)), Vote())
 
-    def _answers(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "K N C"]:
+    def answers(self, outputs: Float[Tensor, "K N C"]) -> Float[Tensor, "K N C"]:
         """Outputs as probabilities, or as numbers."""
         return outputs.softmax(-1) if self.task == "classification" else outputs
 

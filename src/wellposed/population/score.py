@@ -157,10 +157,9 @@ def close_epoch(
                 batch = next(evaluate.batches(validation, 1, 256))
                 record.failures[int(state.ids[k])] = name_failure(network, member, batch)
     gone = failed_among(state, record)
-    rules = training.recipe.of(EndTechnique)
-    if rules:
+    if rules := state.bound(training.recipe).of(EndTechnique):
         curves = curves_of(crew, training, state, record, rows)
-        for rule in state.bound(training.recipe).of(EndTechnique):
+        for rule in rules:
             gone |= rule.ended(curves)
     if record.epochs == training.recipe.epochs:
         gone[:] = True

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from wellposed.inputs.dataset import Rows
 from wellposed.nets.stacking import Forward, stack_forward
 from wellposed.population import plan
-from wellposed.population.crew import Crew
+from wellposed.population.crew import Crew, draws
 from wellposed.population.record import Record
 from wellposed.population.state import State
 from wellposed.population.step import Criterion, Places, Shard, gather, places_of, update_
@@ -22,7 +22,6 @@ from wellposed.population.watch import name_failure
 from wellposed.random import make_key, permutation
 from wellposed.recipe import Recipe
 from wellposed.techniques.places import Facts, Moment
-from wellposed.techniques.stacked import StackedModule
 
 SEGMENT_SECONDS = 0.5
 """About how long training runs between two looks at the clock and at the losses."""
@@ -74,7 +73,7 @@ class Training:
 def drawing_places(template: nn.Module, recipe: Recipe) -> tuple[str, ...]:
     """The places that draw at random at each step."""
     named = template.named_modules()
-    layers = [f"{path}.key".lstrip(".") for path, m in named if isinstance(m, StackedModule) and "key" in m._buffers]
+    layers = [f"{path}.key".lstrip(".") for path, module in named if draws(module)]
     return (*layers, *places_of(recipe))
 
 
