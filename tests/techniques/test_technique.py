@@ -10,7 +10,7 @@ from wellposed.techniques.technique import (
     Strength,
     Technique,
     spread,
-    stack_strengths,
+    stack_values,
     strength,
     strength_fields,
     strengths,
@@ -56,8 +56,8 @@ def test_bound_takes_one_value_a_member_unchecked() -> None:
 
 def test_stacking_keeps_a_float_where_all_agree() -> None:
     device = torch.device("cpu")
-    assert stack_strengths([Toy(), Toy()], dtype=torch.float64, device=device) == {"rate": 0.5}
-    stacked = stack_strengths([Toy(), Toy(rate=0.1)], dtype=torch.float64, device=device)["rate"]
+    assert stack_values([0.5, 0.5], dtype=torch.float64, device=device) == 0.5
+    stacked = stack_values([0.5, 0.1], dtype=torch.float64, device=device)
     assert torch.equal(torch.as_tensor(stacked), torch.tensor([0.5, 0.1], dtype=torch.float64))
 
 

@@ -5,7 +5,14 @@ from fnmatch import fnmatchcase
 from jaxtyping import Float
 from torch import Tensor
 
+from wellposed.checks import refusal
 from wellposed.techniques.places import Tensors
+
+
+def check_pattern(what: str, got: object) -> None:
+    """Refuse what is no name and no pattern of names."""
+    if not isinstance(got, str) or not got:
+        raise refusal(what, "be a name or a pattern of names", got)
 
 
 def select_weights(parameters: Tensors, where: str = "*") -> dict[str, Float[Tensor, "K out in ..."]]:

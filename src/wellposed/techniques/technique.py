@@ -80,14 +80,6 @@ def stack_values(values: Sequence[Any], *, dtype: torch.dtype, device: torch.dev
     return values[0] if shared else torch.tensor(values, dtype=dtype, device=device)
 
 
-def stack_strengths(
-    techniques: Sequence[Technique], *, dtype: torch.dtype, device: torch.device
-) -> dict[str, Strength]:
-    """Each strength of one technique over the members, stacked."""
-    names = strengths(techniques[0])
-    return {n: stack_values([getattr(t, n) for t in techniques], dtype=dtype, device=device) for n in names}
-
-
 def spread(value: Strength, like: Shaped[Tensor, "K ..."]) -> float | Float[Tensor, "K ..."]:
     """A strength in the shape that broadcasts over a member's axes of `like`.
 

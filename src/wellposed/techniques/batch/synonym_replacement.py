@@ -18,11 +18,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from wellposed import random
-from wellposed.checks import refusal
 from wellposed.random import Key, make_key
-from wellposed.techniques.batch.kinds import check_kind, words_of
 from wellposed.techniques.batch.positions import count_share, draw_below
-from wellposed.techniques.batch.synonyms import table_for
+from wellposed.techniques.batch.synonyms import check_source, table_of
 from wellposed.techniques.places import Batch, BatchTechnique
 from wellposed.techniques.technique import Strength, Technique, strength
 
@@ -61,10 +59,8 @@ class SynonymReplacement(BatchTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.synonyms, str):
-            raise refusal("SynonymReplacement.synonyms", "be the path of a file or folder", self.synonyms)
+        check_source("SynonymReplacement.synonyms", self.synonyms)
 
     def batch(self, batch: Batch, key: Key) -> Batch:
-        check_kind(self, batch, "texts")
-        table = table_for(self.synonyms, words_of(self, batch), batch.codes.device)
+        table = table_of(self, self.synonyms, batch)
         return batch._replace(codes=replace_words(batch.codes, table, self.amount, key=key))

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from wellposed.checks import refusal
 from wellposed.errors import BadInput
+from wellposed.techniques.batch.kinds import check_kind, words_of
+from wellposed.techniques.places import Batch
+from wellposed.techniques.technique import Technique
 
 Groups: TypeAlias = tuple[tuple[str, ...], ...]
 
@@ -89,6 +92,22 @@ def synonym_table(words: tuple[str, ...], groups: Groups) -> Int64[Tensor, "V S"
     for row, synonyms in zip(table, found, strict=True):
         row[: len(synonyms)] = torch.tensor(list(synonyms), dtype=torch.int64)
     return table
+
+
+def check_source(what: str, got: object) -> None:
+    """Refuse what cannot be the path of a source of synonyms."""
+    if not isinstance(got, str):
+        raise refusal(what, "be the path of a file or folder", got)
+
+
+def table_of(technique: Technique, path: str, batch: Batch) -> Int64[Tensor, "V S"]:
+    """The synonyms of the words of a batch of texts, for a technique that was given their source.
+
+    Raises:
+        BadInput: The batch is of another kind, or `table_for` finds no synonyms.
+    """
+    check_kind(technique, batch, "texts")
+    return table_for(path, words_of(technique, batch), batch.codes.device)
 
 
 def table_for(path: str, words: tuple[str, ...], device: torch.device) -> Int64[Tensor, "V S"]:

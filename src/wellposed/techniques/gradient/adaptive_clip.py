@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import check_number, refusal
+from wellposed.checks import check_number
 from wellposed.random import Key
 from wellposed.techniques.places import GradientTechnique, Moment, Tensors
+from wellposed.techniques.selection import check_pattern
 from wellposed.techniques.technique import Strength, Technique, spread, strength
 
 
@@ -67,8 +68,7 @@ class AdaptiveClip(GradientTechnique):
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
         check_number("AdaptiveClip.eps", self.eps, low=0, open="(")
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("AdaptiveClip.where", "be a name or a pattern of names", self.where)
+        check_pattern("AdaptiveClip.where", self.where)
 
     def gradient_(self, gradients: Tensors, parameters: Tensors, key: Key, moment: Moment) -> None:
         clip_by_unit_(gradients, parameters, self.limit, eps=self.eps, where=self.where)

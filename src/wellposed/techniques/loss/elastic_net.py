@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.loss.l1 import sum_absolute
 from wellposed.techniques.loss.l2 import sum_squares
 from wellposed.techniques.places import LossTechnique, Tensors
+from wellposed.techniques.selection import check_pattern
 from wellposed.techniques.technique import Strength, Technique, strength
 
 
@@ -51,8 +51,7 @@ class ElasticNet(LossTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("ElasticNet.where", "be a name or a pattern of names", self.where)
+        check_pattern("ElasticNet.where", self.where)
 
     def penalty(self, parameters: Tensors) -> Float[Tensor, " K"]:
         return self.amount * blend_norms(parameters, self.l1_share, self.where)

@@ -19,9 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import LossTechnique, Tensors
-from wellposed.techniques.selection import select_weights
+from wellposed.techniques.selection import check_pattern, select_weights
 from wellposed.techniques.technique import Strength, Technique, strength
 
 Group: TypeAlias = Literal["input", "output"]
@@ -60,8 +59,7 @@ class GroupLasso(LossTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("GroupLasso.where", "be a name or a pattern of names", self.where)
+        check_pattern("GroupLasso.where", self.where)
 
     def penalty(self, parameters: Tensors) -> Float[Tensor, " K"]:
         return self.amount * sum_lengths(parameters, self.group, self.where)

@@ -16,9 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import LossTechnique, Tensors
-from wellposed.techniques.selection import select_weights
+from wellposed.techniques.selection import check_pattern, select_weights
 from wellposed.techniques.technique import Strength, Technique, strength
 
 
@@ -51,8 +50,7 @@ class L2(LossTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("L2.where", "be a name or a pattern of names", self.where)
+        check_pattern("L2.where", self.where)
 
     def penalty(self, parameters: Tensors) -> Float[Tensor, " K"]:
         return 0.5 * self.amount * sum_squares(parameters, self.where)

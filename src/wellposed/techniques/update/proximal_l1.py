@@ -19,9 +19,8 @@ from typing import ClassVar, Literal
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import Tensors, UpdateTechnique
-from wellposed.techniques.selection import select_weights
+from wellposed.techniques.selection import check_pattern, select_weights
 from wellposed.techniques.technique import Strength, Technique, spread, strength
 
 
@@ -66,8 +65,7 @@ class ProximalL1(UpdateTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("ProximalL1.where", "be a name or a pattern of names", self.where)
+        check_pattern("ProximalL1.where", self.where)
 
     def update_(self, parameters: Tensors, learning_rate: Strength) -> None:
         shrink_weights_(parameters, learning_rate * self.amount, self.where)

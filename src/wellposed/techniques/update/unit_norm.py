@@ -15,9 +15,8 @@ from typing import ClassVar, Literal
 
 import torch
 
-from wellposed.checks import refusal
 from wellposed.techniques.places import Tensors, UpdateTechnique
-from wellposed.techniques.selection import select_weights
+from wellposed.techniques.selection import check_pattern, select_weights
 from wellposed.techniques.technique import Strength, Technique
 
 
@@ -50,8 +49,7 @@ class UnitNorm(UpdateTechnique):
 
     def __post_init__(self) -> None:
         Technique.__post_init__(self)
-        if not isinstance(self.where, str) or not self.where:
-            raise refusal("UnitNorm.where", "be a name or a pattern of names", self.where)
+        check_pattern("UnitNorm.where", self.where)
 
     def update_(self, parameters: Tensors, learning_rate: Strength) -> None:
         normalize_units_(parameters, self.where)
