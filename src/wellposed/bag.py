@@ -1,6 +1,6 @@
 """A bag: networks of one recipe trained on one data set, with all that is needed to answer for new rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,8 +24,8 @@ from wellposed.population.population import Population, Progress
 from wellposed.recipe import Recipe
 from wellposed.techniques.places import DataTechnique, TextTechnique
 
-FORMAT = 1
-"""Of the model folder; a reader refuses what is newer than itself."""
+FORMAT = 2
+"""Of the model folder; a reader refuses what is newer than itself. 1 had one recipe for all members."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,9 @@ class Bag:
         train: Part,
         *,
         task: Task,
-        recipe: Recipe,
+        recipe: Recipe | Sequence[Recipe],
         members: int,
-        seed: int,
+        seed: int | Sequence[int],
         weight: np.ndarray | None = None,
         infinite_is_missing: bool = False,
         dtype: torch.dtype = torch.float32,
@@ -67,14 +67,15 @@ class Bag:
         Args:
             train: The rows to train on.
             task: What is asked.
-            recipe: What each member is.
-            members: How many.
-            seed: Of the population.
+            recipe: What each member is; or one recipe a member, of one structure.
+            members: How many, where there is one recipe.
+            seed: Of the population; or one seed a member.
             weight: `N` weights of the rows, or None.
             infinite_is_missing: Take infinities in a table as missing instead of refusing them.
             dtype: Of the networks: float32 or float64.
             device: Where they train.
         """
+        recipes, recipe = recipe, recipe if isinstance(recipe, Recipe) else recipe[0]
         texts = with_versions(train.features, recipe)
         encoder = fit_encoder(texts, infinite_is_missing=infinite_is_missing)
         refuse_misplaced(recipe, encoder)
@@ -87,7 +88,7 @@ class Bag:
             fitted.append(technique.fit(*real_rows(x, codes, weights, encoder)))
             x = scaled(technique, x, codes, fitted[-1], encoder)
         population = Population(
-            recipe,
+            recipes,
             inputs=inputs_of(encoder, x),
             outputs=len(target.classes) if task == "classification" else 1,
             task=task,
@@ -156,7 +157,7 @@ class Bag:
             "kind": kind_of(self.encoder),
             "encoder": self.encoder.to_json(),
             "target": self.target.to_json(),
-            "recipe": population.recipe.to_toml(),
+            "recipes": [population.recipes[k].to_toml() for k in population.networks().tolist()],
             "inputs": asdict(population.inputs),
             "corrections": len(population.corrections),
             "outputs": population.outputs,
@@ -195,14 +196,14 @@ class Bag:
                 raise BadInput(f"{folder} must hold the file {name!r}. Got none. Restore it, or train again.")
             if sha256(folder / name) != digest:
                 raise BadInput(f"{folder / name} is damaged: its SHA-256 differs from the manifest's. Train again.")
-        recipe = Recipe.from_toml(manifest["recipe"], file=str(folder / "manifest.json"))
-        inputs = manifest["inputs"]
+        written = manifest["recipes"] if manifest["format"] > 1 else [manifest["recipe"]] * manifest["members"]
+        read = {text: Recipe.from_toml(text, file=str(folder / "manifest.json")) for text in dict.fromkeys(written)}
+        recipe, inputs = read[written[0]], manifest["inputs"]
         population = Population(
-            recipe,
+            [read[text] for text in written],
             inputs=Inputs(tuple(inputs["shape"]), tuple(inputs["cardinalities"]), inputs.get("vocabulary", 0)),
             outputs=manifest["outputs"],
             task=manifest["task"],
-            members=manifest["members"],
             seed=manifest.get("seeds", 0),
             dtype={"float32": torch.float32, "float64": torch.float64}[manifest["dtype"]],
             device=device,
