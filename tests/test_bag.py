@@ -208,7 +208,7 @@ DAMAGE = {
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "Got no manifest.json"),
     "no JSON": (lambda f: (f / "manifest.json").write_text("{"), "must be JSON"),
     "a list": (lambda f: (f / "manifest.json").write_text("[]"), "is damaged"),
-    "a newer format": (lambda f: rewrite(f, format=99), "format 99, this wellposed reads up to 1"),
+    "a newer format": (lambda f: rewrite(f, format=99), "format 99, this wellposed reads up to 2"),
     "a path out of the folder": (lambda f: rewrite(f, files={"../x": "0"}), r"'\.\./x'\. Got none"),
     "another size": (lambda f: rewrite(f, outputs=7), "must have the shape"),
     "a name of code": (

@@ -10,9 +10,10 @@ import pytest
 import sklearn.metrics
 
 from wellposed.errors import BadInput
-from wellposed.fit import Fit, split
+from wellposed.fit import Fit
 from wellposed.inputs.dataset import Data
 from wellposed.inputs.load import load
+from wellposed.inputs.parts import split
 from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.mlp import MLP
 from wellposed.nets.recurrent import Recurrent
@@ -66,9 +67,9 @@ def test_the_three_parts_share_no_row_and_make_up_the_whole(wine: Data) -> None:
 def test_the_metrics_are_scikit_learns(wine: Data) -> None:
     fitting, result = finished(wine)
     test = fitting.split.test
-    probabilities = fitting.bag.answer(test.features)
+    probabilities = fitting.committee.answer(test.features)
     scores = result["metrics"]["test"]
-    assert scores["accuracy"] == sklearn.metrics.accuracy_score(test.target, fitting.bag.predict(test.features))
+    assert scores["accuracy"] == sklearn.metrics.accuracy_score(test.target, fitting.committee.predict(test.features))
     expected = sklearn.metrics.log_loss(test.target, probabilities / probabilities.sum(1, keepdims=True))
     assert scores["cross_entropy"] == pytest.approx(expected, rel=1e-4)
     assert scores["accuracy"] > 0.9
@@ -82,7 +83,7 @@ def test_the_metrics_are_scikit_learns(wine: Data) -> None:
 def test_regression_is_measured_in_the_targets_unit() -> None:
     fitting, result = finished(load("diabetes"))
     test = fitting.split.test
-    error = sklearn.metrics.root_mean_squared_error(test.target, fitting.bag.predict(test.features))
+    error = sklearn.metrics.root_mean_squared_error(test.target, fitting.committee.predict(test.features))
     assert result["metrics"]["test"]["rmse"] == pytest.approx(error, rel=1e-5)
     assert 40 < error < 75
 
@@ -100,7 +101,7 @@ def test_the_result_is_plain_json_and_the_same_again(wine: Data, tmp_path: Path)
 
 def test_training_that_is_left_counts_what_was_reached(wine: Data) -> None:
     fitting = Fit.prepare(wine, recipe=replace(SMALL, epochs=1000), members=2)
-    for progress in fitting.train():
+    for _, progress in fitting.train():
         if progress.epoch > 20:
             break
     result = fitting.finish()
@@ -148,7 +149,7 @@ def test_texts_are_measured_without_their_other_versions(tmp_path: Path) -> None
     )
     recipe = Recipe(net=BagOfWords(embedding=4, widths=()), epochs=40, batch_size=16, techniques=(Doubling(),))
     fitting, result = finished(load(str(tmp_path / "a.csv"), text="said"), recipe=recipe, members=2)
-    assert len(fitting.rows) == 2 * len(fitting.split.train)
+    assert len(fitting.rows[0]) == 2 * len(fitting.split.train)
     assert result["metrics"]["train"]["accuracy"] == 1.0 and result["data"]["kind"] == "text"
 
 
@@ -162,27 +163,27 @@ def test_snapshots_and_passes_count_as_their_network(name: str) -> None:
     assert (members["count"], members["usable"], members["snapshots"], members["passes"]) == (3, 3, 2, 3)
     assert members["kept_epochs"] == [[2, 4]] * 3 and members["best_epoch"] == [4] * 3
     assert [len(members[metric][part]) for part in ("train", "validation", "test")] == [3] * 3
-    population, test = fitting.bag.population, fitting.split.test
-    rows = fitting.bag.rows(test.features, test.target)
+    population, test = fitting.committee.bags[0].population, fitting.split.test
+    rows = fitting.committee.bags[0].rows(test.features, test.target)
     outputs = population.outputs_of(rows).double().unflatten(0, (3, 2, 3))  # passes, snapshots, networks
     if metric == "accuracy":
         own = (outputs.softmax(-1).mean(0).argmax(-1) == rows.y).double().mean(-1)
     else:
-        own = (outputs.mean(0) - rows.y).square().mean((-1, -2)).sqrt() * fitting.bag.target.scale[1]
+        own = (outputs.mean(0) - rows.y).square().mean((-1, -2)).sqrt() * fitting.committee.bags[0].target.scale[1]
     assert members[metric]["test"] == pytest.approx(own.mean(0).tolist(), rel=1e-6)
     assert result["bagging"]["out_of_bag"]["rows"] > 50
 
 
 def test_a_member_that_fails_is_left_out_and_none_left_is_refused(wine: Data) -> None:
     fitting = Fit.prepare(wine, recipe=SMALL, members=2)
-    fitting.bag.population.state.parameters["0.weight"][1] = float("nan")
+    fitting.committee.bags[0].population.state.parameters["0.weight"][1] = float("nan")
     for _ in fitting.train():
         pass
     members = fitting.finish()["members"]
     assert members["usable"] == 1 and [f["member"] for f in members["failed"]] == [1]
     assert members["kept_epochs"][1] == [] and len(members["accuracy"]["test"]) == 1
     fitting = Fit.prepare(wine, recipe=SMALL, members=1)
-    fitting.bag.population.state.parameters["0.weight"][:] = float("nan")
+    fitting.committee.bags[0].population.state.parameters["0.weight"][:] = float("nan")
     for _ in fitting.train():
         pass
     with pytest.raises(BadInput, match="Training must give finite numbers in at least one member"):

@@ -11,6 +11,7 @@ from wellposed.nets.cnn import CNN
 from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Inputs
 from wellposed.nets.recurrent import Recurrent
+from wellposed.nets.resnet import ResNet
 from wellposed.optimizers import SGD
 from wellposed.presets import PRESETS, UPDATES, book, plain, sound
 from wellposed.recipe import Recipe
@@ -31,7 +32,7 @@ INPUTS: dict[Kind, Inputs] = {
 def test_presets_are_recipes_whose_net_fits_the_kind(name: str, kind: Kind) -> None:
     recipe, inputs = PRESETS[name](kind, 1000), INPUTS[kind]
     assert isinstance(recipe, Recipe)
-    nets = {"images": CNN, "text": BagOfWords, "sequence": Recurrent}
+    nets = {"images": ResNet if name == "cocktail" else CNN, "text": BagOfWords, "sequence": Recurrent}
     assert isinstance(recipe.net, nets.get(kind, MLP) if name != "book" or kind == "text" else MLP)
     network = recipe.net.build(inputs, 10, recipe.of(LayerTechnique)).eval()
     assert network(*inputs.example(torch.zeros(1))).shape == (1, 10)

@@ -18,10 +18,16 @@ NAMES = [
     "WellposedClassifier",
     "WellposedRegressor",
     "__version__",
+    "ablate",
     "book",
+    "cocktail",
+    "compare",
     "load",
     "plain",
+    "search",
+    "search_policy",
     "sound",
+    "space",
 ]
 
 

@@ -111,7 +111,7 @@ def test_a_clip_that_never_fires_is_told_and_one_that_does_is_not() -> None:
 def test_baggings_identity_holds(part: Part) -> None:
     bag, rows = trained(part, Recipe(net=MLP(widths=(8,)), epochs=3, techniques=(Standardize(),)), members=5)
     test = bag.rows(part.features, part.target)
-    found = measure_bagging(bag, ask(bag, test), ask(bag, rows))
+    found = measure_bagging([bag], ask(bag, test), ask(bag, rows))
     assert set(found) == {"v", "c", "predicted", "measured"}
     assert found["measured"] == pytest.approx(found["v"] / 5 + 4 * found["c"] / 5, rel=1e-10)
     assert found["predicted"] == pytest.approx(found["measured"], rel=1e-10)
@@ -144,7 +144,7 @@ def slow_out_of_bag(bag: Bag, rows: Rows, answers: torch.Tensor) -> tuple[int, f
 def test_out_of_bag_is_that_of_a_slow_loop(part: Part, more: tuple) -> None:
     recipe = Recipe(net=MLP(widths=(8,)), epochs=4, techniques=(Standardize(), Bootstrap(), *more))
     bag, rows = trained(part, recipe)
-    found = measure_bagging(bag, ask(bag, bag.rows(part.features, part.target)), ask(bag, rows))["out_of_bag"]
+    found = measure_bagging([bag], ask(bag, bag.rows(part.features, part.target)), ask(bag, rows))["out_of_bag"]
     n, score = slow_out_of_bag(bag, rows, answers_of(bag.population, bag.population.outputs_of(rows)))
     assert found["rows"] == n < len(rows)
     if bag.task == "classification":
@@ -156,7 +156,7 @@ def test_out_of_bag_is_that_of_a_slow_loop(part: Part, more: tuple) -> None:
 def test_with_rows_added_nobody_owns_a_part_of_the_given_ones() -> None:
     recipe = Recipe(net=MLP(widths=(8,)), epochs=1, techniques=(Standardize(), MixtureGrowth(), Bootstrap()))
     bag, rows = trained(classes(), recipe)
-    assert "out_of_bag" not in measure_bagging(bag, ask(bag, rows), ask(bag, rows))
+    assert "out_of_bag" not in measure_bagging([bag], ask(bag, rows), ask(bag, rows))
 
 
 def test_passes_are_one_answer_and_snapshots_are_several_of_one_network() -> None:
@@ -184,4 +184,4 @@ def test_the_measured_error_is_the_brier_score_of_the_table(n_classes: int) -> N
     bag, rows = trained(part, Recipe(net=MLP(widths=(8,)), epochs=2, techniques=(Standardize(),)), members=3)
     test = bag.rows(part.features, part.target)
     table = classification_metrics(bag.population.predict(test).double(), test.y)
-    assert measure_bagging(bag, ask(bag, test), ask(bag, rows))["measured"] == pytest.approx(table["brier"], rel=1e-5)
+    assert measure_bagging([bag], ask(bag, test), ask(bag, rows))["measured"] == pytest.approx(table["brier"], rel=1e-5)

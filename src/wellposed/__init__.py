@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wellposed.ablation import ablate
+    from wellposed.cocktails import cocktail
+    from wellposed.comparison import compare
     from wellposed.errors import BadInput
     from wellposed.estimators import WellposedClassifier, WellposedRegressor
     from wellposed.inputs.load import load
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from wellposed.population.population import Population
     from wellposed.presets import book, plain, sound
     from wellposed.recipe import Ramp, Recipe
+    from wellposed.search_space import space
+    from wellposed.study.policy import search_policy
+    from wellposed.study.search import search
 
     __version__: str
 
@@ -31,7 +37,13 @@ __all__ = [
     "plain",
     "sound",
     "book",
+    "cocktail",
     "Population",
+    "space",
+    "search",
+    "search_policy",
+    "compare",
+    "ablate",
     "load",
     "BadInput",
     "__version__",
@@ -46,7 +58,13 @@ _WHERE = {
     "plain": "wellposed.presets",
     "sound": "wellposed.presets",
     "book": "wellposed.presets",
+    "cocktail": "wellposed.cocktails",
     "Population": "wellposed.population.population",
+    "space": "wellposed.search_space",
+    "search": "wellposed.study.search",
+    "search_policy": "wellposed.study.policy",
+    "compare": "wellposed.comparison",
+    "ablate": "wellposed.ablation",
     "load": "wellposed.inputs.load",
     "BadInput": "wellposed.errors",
 }

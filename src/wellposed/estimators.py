@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from wellposed.bag import Bag
 from wellposed.checks import nearest, refusal
+from wellposed.devices import find_device
 from wellposed.files import read_json, write_json
 from wellposed.inputs.conventions import Weights, class_factors, read_features, read_training, tagged
 from wellposed.inputs.dataset import Kind, Part, Task
@@ -290,11 +291,6 @@ def answer(estimator: Estimator, X: Any) -> Float[np.ndarray, "N C"]:
     check_is_fitted(estimator)
     bag = estimator.bag_
     return np.asarray(bag.answer(read_features(estimator, X, images=isinstance(bag.encoder, ImageEncoder))))
-
-
-def find_device(name: str) -> str:
-    """The device of this name; "auto" is a GPU where there is one."""
-    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def save(estimator: Estimator, folder: Path) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+from wellposed.cocktails import cocktail
 from wellposed.inputs.dataset import Kind
 from wellposed.nets.bag_of_words import BagOfWords
 from wellposed.nets.cnn import CNN
@@ -95,4 +96,4 @@ def _epochs(kind: Kind, rows: int) -> int:
     return min(150, max(4, round(UPDATES[kind] * _batch_size(rows) / max(rows, 1))))
 
 
-PRESETS: dict[str, Preset] = {"plain": plain, "sound": sound, "book": book}
+PRESETS: dict[str, Preset] = {"plain": plain, "sound": sound, "book": book, "cocktail": cocktail}

@@ -38,7 +38,7 @@ from wellposed.techniques.places import (
     UpdateTechnique,
     WeightTechnique,
 )
-from wellposed.techniques.technique import Strength, Technique, strengths, structure
+from wellposed.techniques.technique import Own, Strength, Technique, Vector, strengths, structure, vectors
 from wellposed.toml import build, choose, encode, parse
 
 NETS: dict[str, type[Net]] = {
@@ -138,15 +138,19 @@ class Recipe:
         """Each strength by name, such as `Dropout.rate`; a second technique of a kind is `Dropout#2.rate`."""
         return {f"{name}.{key}": value for name, t in self.named().items() for key, value in strengths(t).items()}
 
-    def with_strengths(self, values: Mapping[str, Strength]) -> "Recipe":
-        """The same structure with other strengths, by the names that `strengths` gives."""
-        known = self.strengths()
+    def vectors(self) -> dict[str, Vector]:
+        """Each field of many numbers likewise, such as `Policy.policy`."""
+        return {f"{name}.{key}": value for name, t in self.named().items() for key, value in vectors(t).items()}
+
+    def with_strengths(self, values: Mapping[str, Own]) -> "Recipe":
+        """The same structure with other strengths, by the names that `strengths` and `vectors` give."""
+        known = {**self.strengths(), **self.vectors()}
         for name in values:
             if name not in known:
                 raise refusal("The name of a strength", "be one of this recipe's", name, nearest(name, known))
         named = self.named()
         own = {
-            name: {key: values.get(f"{name}.{key}", value) for key, value in strengths(t).items()}
+            name: {key: values[f"{name}.{key}"] for key in (*strengths(t), *vectors(t)) if f"{name}.{key}" in values}
             for name, t in named.items()
         }
         optimizer = self.optimizer.bound(own.pop("optimizer"))

@@ -1,6 +1,7 @@
 """What is worth telling of a trained bag beside its scores: what changed nothing, what died, what voting gave."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from wellposed import metrics
 from wellposed.bag import Bag
+from wellposed.committee import voices
 from wellposed.inputs.dataset import Rows
 from wellposed.inputs.encode import TableEncoder
 from wellposed.nets.mlp import Tabular
@@ -75,26 +77,33 @@ def ask(bag: Bag, rows: Rows) -> Asked:
     return Asked(rows, bag.population.vote(outputs), answers_of(bag.population, outputs))
 
 
-def measure_bagging(bag: Bag, test: Asked, train: Asked) -> dict[str, Any]:
+def together(bags: Sequence[Bag], asked: Sequence[Asked]) -> Asked:
+    """What several bags say of the same rows, each network with one voice."""
+    share = torch.tensor(voices(bags), dtype=torch.float64)
+    answer = sum(part.answer * weight for part, weight in zip(asked, share / share.sum(), strict=True))
+    return Asked(asked[0].rows, torch.as_tensor(answer), torch.cat([part.each for part in asked]))
+
+
+def measure_bagging(bags: Sequence[Bag], test: Asked, train: Asked) -> dict[str, Any]:
     """What the networks' errors on test rows say of their mean's, and an estimate from training rows nobody owns.
 
     The squared error is the Brier score, or that of numbers in units of the scaled target; each snapshot of a network
     counts as a network.
 
     Args:
-        bag: After training.
+        bags: After training.
         test: The test rows.
         train: The training rows, without those that the recipe adds.
     """
     classes = test.each.shape[-1]
     summed = classes if classes > 2 else 1  # over classes, as the Brier score is; of two classes one is counted
-    errors = (test.each - target_of(bag, test.rows)).flatten(1) * math.sqrt(summed)
+    errors = (test.each - target_of(bags[0], test.rows)).flatten(1) * math.sqrt(summed)
     found: dict[str, Any] = decompose_errors(errors)._asdict()
-    owned = bag.population.owned(len(train.rows))
-    if owned is not None:
-        free = out_of_bag(train.each, owned.cpu())
+    owned = [own.cpu() for bag in bags if (own := bag.population.owned(len(train.rows))) is not None]
+    if len(owned) == len(bags) and len({own.shape[1] for own in owned}) == 1:
+        free = out_of_bag(train.each, torch.cat(owned))
         seen = ~free.isnan().any(1)
-        scores = _scores(bag, free[seen], train.rows.y.cpu()[seen]) if seen.any() else {}
+        scores = _scores(bags[0], free[seen], train.rows.y.cpu()[seen]) if seen.any() else {}
         found["out_of_bag"] = {"rows": int(seen.sum()), **scores}
     return found
 

@@ -98,7 +98,7 @@ class Space:
     Attributes:
         base: What does not vary, and what strengths are where nothing is said; without techniques.
         slots: The techniques in their order: those that are always there, and choices in the place of others.
-        ranges: Numbers that may vary: strengths, and whole numbers such as "Lookahead.steps" or "batch_size".
+        ranges: Numbers that may vary: strengths, and whole numbers such as "Lookahead.every" or "batch_size".
         ramps: Of strengths, for those techniques that are there.
     """
 
@@ -128,20 +128,22 @@ class Space:
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """All that may vary, choices before what depends on them."""
+        made = {c.name for c in self.choices if len(c.options) == 1}
         labeled = (
             Dimension(name=c.name, kind="choice", options=tuple(o.label for o in c.options), when=c.when)
             for c in self.choices
-            if len(c.options) > 1
+            if c.name not in made
         )
-        return (*labeled, *self.ranges)
+        every = (*labeled, *self.ranges)
+        return tuple(replace(d, when=None) if d.when is not None and d.when[0] in made else d for d in every)
 
     def recipe(self, values: Mapping[str, Value]) -> Recipe:
         """The recipe that these values make; what is not named stays as it is written, a choice at its first option.
 
         >>> from wellposed.techniques import Dropout, WeightDecay
         >>> found = space([Dropout(), WeightDecay()]).recipe({"Dropout": "on", "Dropout.rate": 0.3})
-        >>> found.techniques
-        (Dropout(where='after', scaling='inverted', rate=0.3),)
+        >>> [(type(t).__name__, t.rate) for t in found.techniques]
+        [('Dropout', 0.3)]
         """
         known = [d.name for d in self.dimensions]
         for name in values:
@@ -171,17 +173,6 @@ class Space:
         ramps = tuple(ramp for ramp in self.ramps if ramp.strength in recipe.strengths())
         return replace(recipe.with_strengths(strengths), ramps=ramps)
 
-    def with_dimensions(self, dimensions: Sequence[Dimension]) -> "Space":
-        """The same with these ranges, and with those options alone that these choices still name."""
-        by_name = {d.name: d for d in dimensions}
-        slots = list[Technique | Choice]()
-        for slot in self.slots:
-            if isinstance(slot, Choice) and slot.name in by_name:
-                labels = by_name[slot.name].options
-                slot = replace(slot, options=tuple(o for o in slot.options if o.label in labels))
-            slots.append(slot)
-        return replace(self, slots=tuple(slots), ranges=tuple(by_name.get(d.name, d) for d in self.ranges))
-
     def to_json(self) -> dict[str, Any]:
         """The space as plain values, by which two are told apart."""
         slots = [
@@ -193,6 +184,27 @@ class Space:
         ranges = [{f.name: getattr(d, f.name) for f in fields(d)} for d in self.ranges]
         ramps = [{"strength": r.strength, "schedule": encode(r.schedule)} for r in self.ramps]
         return {"base": self.base.to_toml(), "slots": slots, "ranges": ranges, "ramps": ramps}
+
+
+def read_dimensions(written: object) -> tuple[Dimension, ...]:
+    """The dimensions of a space as `Space.to_json` wrote it; none of anything else, such as a list of recipes.
+
+    >>> from wellposed.techniques import Dropout
+    >>> read_dimensions(space([Dropout()]).to_json()) == space([Dropout()]).dimensions
+    True
+    """
+    if not isinstance(written, dict):
+        return ()
+    tables = [
+        {"name": slot["choice"], "kind": "choice", "options": tuple(slot["options"]), "when": slot["when"]}
+        for slot in written["slots"]
+        if "choice" in slot and len(slot["options"]) > 1
+    ]
+    found = []
+    for table in (*tables, *written["ranges"]):
+        when = None if table["when"] is None else (table["when"][0], tuple(table["when"][1]))
+        found.append(Dimension(**{**table, "options": tuple(table["options"]), "when": when}))
+    return tuple(found)
 
 
 def space(
@@ -211,7 +223,7 @@ def space(
         choices: By name: parts of which one is taken, or tuples of parts that go together; None is nothing. A choice
             that holds a technique of the recipe's takes its place in the order; others stand behind all.
         ranges: In place of what is declared: low, high, and "log" for a logarithmic scale; also of whole numbers such
-            as "Lookahead.steps", "net.block", "epochs" or "batch_size".
+            as "Lookahead.every", "net.block", "epochs" or "batch_size".
         fixed: Names of strengths that stay as they are written; `*` stands for any letters.
 
     >>> from wellposed.techniques import BatchNorm, Dropout, LayerNorm
@@ -245,13 +257,20 @@ def space(
 
 
 def _choice(name: str, options: Sequence[Part | tuple[Part, ...] | None]) -> Choice:
-    """A choice from what a user wrote; labels are the names of the classes, told apart by what is in them."""
+    """A choice from what a user wrote; labels are names of classes, with what is in them where these are equal."""
     bundles = [() if o is None else o if isinstance(o, tuple) else (o,) for o in options]
-    labels = [" + ".join(type(part).__name__ for part in bundle) or "none" for bundle in bundles]
-    for i, (bundle, label) in enumerate(zip(bundles, labels, strict=True)):
-        if labels.count(label) > 1:
-            labels[i] = " + ".join(repr(part) for part in bundle)
+    plain = [" + ".join(type(part).__name__ for part in bundle) or "none" for bundle in bundles]
+    labels = [
+        label if plain.count(label) == 1 else " + ".join(_described(part) for part in bundle)
+        for label, bundle in zip(plain, bundles, strict=True)
+    ]
     return Choice(name=name, options=tuple(Option(*pair) for pair in zip(labels, bundles, strict=True)))
+
+
+def _described(part: Part) -> str:
+    """A part with those of its fields that are not as they are by default."""
+    told = [f"{f.name}={getattr(part, f.name)!r}" for f in fields(part) if getattr(part, f.name) != f.default]
+    return f"{type(part).__name__}({', '.join(told)})"
 
 
 def _kinds(choice: Choice) -> set[str]:
@@ -283,7 +302,8 @@ def _ranges(
                 found[full] = _range(full, "real", given.get(full, default), when)
             elif name in {f.name for f in fields(part)}:
                 found[full] = _range(full, "whole", given[full], when)
-            left.pop(full, None)
+            if full in found:
+                left.pop(full, None)
     for name in WHOLE:
         if name in left:
             found[name] = _range(name, "whole", left.pop(name), None)

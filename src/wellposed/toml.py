@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from torch import Tensor
@@ -84,7 +85,7 @@ def choose(kinds: Mapping[str, type[T]], table: object, source: Source, path: Pa
 
 def build(kind: type[T], table: Mapping[str, Any], source: Source, path: Path, kinds: Mapping[str, type[Any]]) -> T:
     """A dataclass from the table of its fields; `kinds` are the classes of values inside it."""
-    annotations = typing.get_type_hints(kind)
+    annotations = _annotations(typing.cast(Any, kind))
     known = {f.name: annotations[f.name] for f in dataclasses.fields(typing.cast(Any, kind))}
     for key in table:
         if key not in known:
@@ -99,6 +100,12 @@ def build(kind: type[T], table: Mapping[str, Any], source: Source, path: Path, k
     except BadInput as error:
         blamed = next((key for key in table if f".{key} " in str(error)), None)
         raise source.refuse(path if blamed is None else (*path, blamed), str(error)) from None
+
+
+@lru_cache(maxsize=512)
+def _annotations(kind: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass's fields; looking them up takes longer than all the rest."""
+    return typing.get_type_hints(kind)
 
 
 def _value(annotation: Any, raw: Any, source: Source, path: Path, kinds: Mapping[str, type[Any]]) -> Any:
@@ -153,7 +160,7 @@ def encode(value: Any) -> Any:
     """A value as TOML holds it: dataclasses as tables with `kind`, tuples as lists."""
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    types = typing.get_type_hints(type(value))
+    types = _annotations(type(value))
     table = {f.name: _encoded(types[f.name], getattr(value, f.name)) for f in dataclasses.fields(value)}
     return {"kind": type(value).__name__, **table}
 

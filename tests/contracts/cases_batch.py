@@ -22,6 +22,7 @@ from wellposed.techniques import (
     LabelSmoothing,
     LightAugmentation,
     Mixup,
+    Policy,
     RandAugment,
     RandomDeletion,
     RandomInsertion,
@@ -119,7 +120,12 @@ CASES = (
         kind="images",
         refused={"smoothness": (0.0, float("nan"), float("inf"), "4", True), "fill": ("zero",)},
     ),
-    Case(Cutout(size=0.4, fill="low"), neutral={"size": 0.0}, kind="images", refused={"fill": ("nearest",)}),
+    Case(
+        Cutout(size=0.4, fill="low"),
+        neutral={"size": 0.0, "probability": 0.0},
+        kind="images",
+        refused={"fill": ("nearest",)},
+    ),
     Case(
         LightAugmentation(shift=0.2, fill="low"),
         neutral={"shift": 0.0, "probability": 0.0},
@@ -158,6 +164,31 @@ CASES = (
                 ((("Rotate", 0.7),),),
                 ((("Rotate", float("nan"), 2.0),),),
             )
+        },
+    ),
+    Case(
+        Policy(
+            policy=(
+                (("Rotate", 0.7, 0.2), ("Cutout", 0.3, 0.9)),
+                (("Equalize", 0.9, 0.0), ("Identity", 0.0, 0.0)),
+            )
+        ),
+        neutral={"probability": 0.0},
+        kind="images",
+        refused={
+            "policy": (
+                "cifar10",
+                (),
+                ((),),
+                ((("Rotate", 0.7, 0.2),),),
+                ((("Rotate", 0.7, 0.2),) * 3,),
+                ((("Turn", 0.7, 0.2),) * 2,),
+                ((("Rotate", 1.7, 0.2),) * 2,),
+                ((("Rotate", 0.7, 2.0),) * 2,),
+                ((("Rotate", 0.7, True),) * 2,),
+                ((("Rotate", float("nan"), 0.2),) * 2,),
+            ),
+            "synonyms": (1, None),
         },
     ),
 )

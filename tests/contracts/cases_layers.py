@@ -16,6 +16,8 @@ from wellposed.techniques import (
     InstanceNorm,
     LayerNorm,
     RMSNorm,
+    ShakeDrop,
+    ShakeShake,
     SpatialDropout,
     SpectralNorm,
     StochasticDepth,
@@ -35,7 +37,11 @@ CASES = (
     Case(RMSNorm(eps=1e-4), refused={"eps": EPS}),
     Case(WeightNorm()),
     Case(SpectralNorm(iterations=2), refused={"eps": EPS, "iterations": COUNT}),
-    Case(Dropout(rate=0.3), neutral={"rate": 0.0}, refused={"scaling": ("weights", None)}),
+    Case(
+        Dropout(shape="funnel", rate=0.3),
+        neutral={"rate": 0.0},
+        refused={"scaling": ("weights", None), "shape": ("cone", None)},
+    ),
     Case(GaussianDropout(rate=0.3), neutral={"rate": 0.0}),
     Case(AlphaDropout(rate=0.3), neutral={"rate": 0.0}),
     Case(SpatialDropout(rate=0.3), neutral={"rate": 0.0}),
@@ -45,6 +51,15 @@ CASES = (
         StochasticDepth(decay="uniform", rate=0.3),
         neutral={"rate": 0.0},
         refused={"decay": ("exponential", None), "mode": ("column", None)},
+    ),
+    Case(
+        ShakeDrop(forward="zero", decay="uniform", rate=0.3),
+        neutral={"rate": 0.0},
+        refused={"forward": ("one", None), "decay": ("exponential", None), "mode": ("column", None)},
+    ),
+    Case(
+        ShakeShake(backward="even", amount=0.5),
+        refused={"backward": ("none", None), "mode": ("column", None)},
     ),
     Case(FeatureNoise(deviation=0.3), neutral={"deviation": 0.0}),
 )

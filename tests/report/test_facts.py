@@ -10,9 +10,7 @@ from wellposed.report.facts import (
     end_words,
     epochs,
     gap_words,
-    known,
     members,
-    number,
     score_interval,
     structure_words,
     technique_names,
@@ -45,21 +43,6 @@ def a_result(**changes: Any) -> dict[str, Any]:
         "seed": 7,
     }
     return result | changes
-
-
-@pytest.mark.parametrize("value", [None, NAN, INF, -INF])
-def test_what_is_not_finite_is_not_known(value: float | None) -> None:
-    assert not known(value)
-    assert number(value) == "–"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0.0000"), (1.0, "1.0000"), (0.5, "0.5000"), (56.996462, "57.00"), (12345.6, "12,346"), (-3.14159, "−3.142"),
-     (0.00012, "1.20e−04"), (2.5e12, "2.500e+12")],
-)  # fmt: skip
-def test_numbers_have_four_digits(value: float, text: str) -> None:
-    assert number(value) == text
 
 
 def test_interval_is_wilsons_over_the_test_rows() -> None:

@@ -9,17 +9,29 @@ from wellposed.errors import BadInput
 from wellposed.techniques.technique import (
     Strength,
     Technique,
+    Vector,
     spread,
     stack_values,
+    stack_vectors,
     strength,
     strength_fields,
     strengths,
     structure,
+    vector,
+    vector_fields,
+    vectors,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Technique):
+    rate: Strength = strength(0.5, valid=(0.0, 1.0), search=(0.1, 0.9))
+    kind: str = "a"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Melody(Technique):
+    notes: Vector = vector(("c", "e"), read=lambda notes: tuple(float(ord(note)) for note in notes))
     rate: Strength = strength(0.5, valid=(0.0, 1.0), search=(0.1, 0.9))
     kind: str = "a"
 
@@ -52,6 +64,28 @@ def test_strengths_and_structure_share_the_fields() -> None:
 def test_bound_takes_one_value_a_member_unchecked() -> None:
     values = torch.tensor([0.1, 0.2])
     assert Toy().bound({"rate": values}).rate is values
+
+
+def test_vectors_are_read_as_numbers_and_written_as_they_were() -> None:
+    melody = Melody()
+    assert [f.name for f in vector_fields(Melody)] == ["notes"]
+    assert vectors(melody) == {"notes": (99.0, 101.0)}
+    assert (strengths(melody), vectors(Toy())) == ({"rate": 0.5}, {})
+    assert melody.bound({"rate": 0.1}).notes == ("c", "e")
+
+
+def test_vectors_of_one_size_share_the_structure() -> None:
+    assert structure(Melody()) == structure(Melody(notes=("g", "h")))
+    assert structure(Melody()) != structure(Melody(notes=("g",)))
+    assert structure(Melody()) != structure(Melody(kind="b"))
+    bound = Melody().bound({"notes": torch.tensor([[1.0, 2.0], [3.0, 4.0]])})
+    assert structure(bound) == structure(Melody())
+    assert vectors(bound)["notes"] is bound.notes
+
+
+def test_stacking_vectors_gives_one_set_a_member() -> None:
+    stacked = stack_vectors([(1.0, 2.0), (1.0, 2.0)], dtype=torch.float64, device=torch.device("cpu"))
+    assert torch.equal(stacked, torch.tensor([[1.0, 2.0], [1.0, 2.0]], dtype=torch.float64))
 
 
 def test_stacking_keeps_a_float_where_all_agree() -> None:

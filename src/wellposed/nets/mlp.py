@@ -16,7 +16,7 @@ from wellposed.nets.net import (
     Activation,
     Inputs,
     Net,
-    branch_ends,
+    branch,
     entering,
     hidden,
     leaving,
@@ -154,8 +154,7 @@ class MLP(Net):
         count, total = 0, sum(added for _, added in groups)
         for sizes, added in groups:
             count += added
-            ends = branch_ends(layers, count / total) if added else []
-            parts += self._group(width, sizes, added, ends, layers)
+            parts += self._group(width, sizes, count / total if added else None, layers)
             width = sizes[-1]
         body = nn.Sequential(*parts, reweight(nn.Linear(width, outputs), layers))
         if inputs.kind == "sequences":
@@ -174,18 +173,22 @@ class MLP(Net):
         return found
 
     def _group(
-        self, width: int, sizes: tuple[int, ...], added: bool, ends: list[nn.Module], layers: Sequence[InnerTechnique]
+        self, width: int, sizes: tuple[int, ...], depth: float | None, layers: Sequence[InnerTechnique]
     ) -> list[nn.Module]:
-        """The modules of one group."""
-        inner: list[nn.Module] = []
-        for units in sizes[:-1]:
-            inner += hidden(nn.Linear(width, units), (units,), self.activation, layers)
-            width = units
-        units = sizes[-1]
-        inner += entering(nn.Linear(width, units), (units,), layers)
-        behind = leaving((units,), self.activation, layers)
-        if not added:
-            return inner + behind
+        """The modules of one group; its depth is that of the residual block it is, or None."""
+
+        def inner() -> list[nn.Module]:
+            found, size = list[nn.Module](), width
+            for units in sizes[:-1]:
+                found += hidden(nn.Linear(size, units), (units,), self.activation, layers)
+                size = units
+            return [*found, *entering(nn.Linear(size, sizes[-1]), sizes[-1:], layers)]
+
+        def behind() -> list[nn.Module]:
+            return leaving(sizes[-1:], self.activation, layers)
+
+        if depth is None:
+            return [*inner(), *behind()]
         if len(sizes) == 1:
-            return [Residual(nn.Sequential(*inner, *behind, *ends))]
-        return [Residual(nn.Sequential(*inner, *ends)), *behind]
+            return [Residual(branch(lambda: [*inner(), *behind()], layers, depth))]
+        return [Residual(branch(inner, layers, depth)), *behind()]

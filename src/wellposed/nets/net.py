@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.checks import nearest, refusal
+from wellposed.nets.doubled import Doubled
 from wellposed.nets.reweighted import Reweighted
 from wellposed.techniques.places import BranchTechnique, InnerTechnique, LayerTechnique, ParametrizationTechnique, Where
 from wellposed.techniques.stacked import StackedModule
@@ -125,9 +126,20 @@ def reweight(affine: nn.Linear | nn.Conv2d, layers: Sequence[InnerTechnique]) ->
     return Reweighted(affine, [module for _, module in made]) if made else affine
 
 
+def branch(make: Callable[[], list[nn.Module]], layers: Sequence[InnerTechnique], depth: float) -> nn.Module:
+    """The residual branch this share of the way through the network: what is made, twice where two are mixed."""
+    ends = branch_ends(layers, depth)
+    mixing = next((t for t in layers if isinstance(t, BranchTechnique) and t.doubles), None)
+    if mixing is None:
+        return nn.Sequential(*make(), *ends)
+    share = mixing.branch(depth)
+    _remember(share, mixing)
+    return nn.Sequential(Doubled(nn.Sequential(*make()), nn.Sequential(*make()), share), *ends)
+
+
 def branch_ends(layers: Sequence[InnerTechnique], depth: float) -> list[nn.Module]:
     """What stands at the end of the residual branch this share of the way through the network."""
-    made = [(t, t.branch(depth)) for t in layers if isinstance(t, BranchTechnique)]
+    made = [(t, t.branch(depth)) for t in layers if isinstance(t, BranchTechnique) and not t.doubles]
     for technique, module in made:
         _remember(module, technique)
     return [module for _, module in made]
@@ -144,6 +156,29 @@ def unplaced(network: nn.Module, layers: Sequence[InnerTechnique]) -> list[Inner
     """Those techniques that found no room in the network that was built with them."""
     found = {id(vars(module).get("technique")) for module in network.modules()}
     return [t for t in layers if id(t) not in found]
+
+
+def number_layers(network: nn.Module) -> None:
+    """Tell each technique's layers their positions, in the order of the network; those of twin branches share one."""
+    modules = dict(network.named_modules())
+    found: dict[int, dict[str, list[StackedModule]]] = {}
+    for path, module in modules.items():
+        if isinstance(module, StackedModule) and module.technique is not None:
+            own = found.setdefault(id(module.technique), {})
+            own.setdefault(_twin(path, modules), []).append(module)
+    for places in found.values():
+        for i, twins in enumerate(places.values(), start=1):
+            for module in twins:
+                module.position = (i, len(places))
+
+
+def _twin(path: str, modules: Mapping[str, nn.Module]) -> str:
+    """Where the module of this path stands in the first of two branches, if it stands in the second."""
+    parts = path.split(".")
+    for i, part in enumerate(parts):
+        if part == "other" and isinstance(modules[".".join(parts[:i])], Doubled):
+            parts[i] = "one"
+    return ".".join(parts)
 
 
 def _remember(module: nn.Module, technique: InnerTechnique) -> None:

@@ -9,6 +9,7 @@ and figure 2 (block), table 1 (stages), option B for shortcuts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -20,7 +21,7 @@ from wellposed.nets.net import (
     Inputs,
     Net,
     beside,
-    branch_ends,
+    branch,
     entering,
     hidden,
     leaving,
@@ -70,21 +71,27 @@ class ResNet(Net):
             n = self.channels[i // self.blocks]
             height, width = _halved(height, width) if stride == 2 else (height, width)
             shape = (n, height, width)
-            branch = nn.Sequential(
-                *hidden(nn.Conv2d(size, n, 3, stride=stride, padding=1), shape, self.activation, layers),
-                *entering(nn.Conv2d(n, n, 3, padding=1), shape, layers),
-                *branch_ends(layers, (i + 1) / len(strides)),
-            )
+            make = partial(self._convolutions, size, shape, stride, layers)
             shortcut = None
             if stride == 2 or n != size:
                 shortcut = nn.Sequential(*entering(nn.Conv2d(size, n, 1, stride=stride), shape, layers))
-            parts += [Residual(branch, shortcut), *leaving(shape, self.activation, layers)]
+            added = branch(make, layers, (i + 1) / len(strides))
+            parts += [Residual(added, shortcut), *leaving(shape, self.activation, layers)]
             size = n
         parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *beside("after", (size,), layers)]
         for units in self.widths:
             parts += hidden(nn.Linear(size, units), (units,), self.activation, layers)
             size = units
         return nn.Sequential(*parts, reweight(nn.Linear(size, outputs), layers))
+
+    def _convolutions(
+        self, size: int, shape: tuple[int, int, int], stride: int, layers: Sequence[InnerTechnique]
+    ) -> list[nn.Module]:
+        """A block's branch, which leads to this shape."""
+        return [
+            *hidden(nn.Conv2d(size, shape[0], 3, stride=stride, padding=1), shape, self.activation, layers),
+            *entering(nn.Conv2d(shape[0], shape[0], 3, padding=1), shape, layers),
+        ]
 
 
 def _halved(height: int, width: int) -> tuple[int, int]:

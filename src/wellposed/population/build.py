@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wellposed.checks import refusal
 from wellposed.errors import NoEffect
-from wellposed.nets.net import Inputs, place, unplaced
+from wellposed.nets.net import Inputs, number_layers, place, unplaced
 from wellposed.nets.reweighted import start_parametrizations
 from wellposed.population.state import State
 from wellposed.random import make_key, normal
@@ -24,7 +24,7 @@ from wellposed.techniques.places import (
     WeightTechnique,
 )
 from wellposed.techniques.stacked import StackedModule
-from wellposed.techniques.technique import Strength, stack_values, strengths
+from wellposed.techniques.technique import Own, stack_values, stack_vectors, strengths
 
 Factory = Callable[[], nn.Module]
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -65,13 +65,15 @@ def build_template(
         idle = f"{kind} changes nothing: the factory's module is trained as it is. Put its layer into the module."
         warnings.warn(idle, NoEffect, stacklevel=2)
     replace_dropout(module)
+    number_layers(module)
     return Blueprint(recipe, module.to(device, dtype), factory)
 
 
 def _room_for(technique: InnerTechnique) -> str:
     """Where a technique inside the network would have room."""
     if isinstance(technique, BranchTechnique):
-        return "Take it out of the recipe, or use a net of residual blocks: ResNet, Transformer, MLP with residual."
+        nets = "ResNet, MLP with residual" if technique.doubles else "ResNet, Transformer, MLP with residual"
+        return f"Take it out of the recipe, or use a net of residual blocks: {nets}."
     if isinstance(technique, LayerTechnique) and technique.axes == {3}:
         return "It acts on channels (C, H, W): take it out of the recipe, or use the net CNN or ResNet."
     return "Take it out of the recipe, or give the net a hidden layer."
@@ -135,10 +137,11 @@ def initial_state(
     )
 
 
-def stack_strengths(recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device) -> dict[str, Strength]:
-    """Each strength of a recipe by name, over the members, stacked."""
-    each = [recipe.strengths() for recipe in recipes]
-    return {n: stack_values([own[n] for own in each], dtype=dtype, device=device) for n in each[0]}
+def stack_strengths(recipes: Sequence[Recipe], *, dtype: torch.dtype, device: torch.device) -> dict[str, Own]:
+    """Each strength and vector of a recipe by name, over the members, stacked."""
+    each, many = [recipe.strengths() for recipe in recipes], [recipe.vectors() for recipe in recipes]
+    stacked: dict[str, Own] = {n: stack_values([own[n] for own in each], dtype=dtype, device=device) for n in each[0]}
+    return stacked | {n: stack_vectors([own[n] for own in many], dtype=dtype, device=device) for n in many[0]}
 
 
 def _drawn(template: nn.Module, bound: Recipe, seeds: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -175,7 +178,7 @@ def _from_factory(factory: Factory, seeds: Tensor, dtype: torch.dtype, device: t
 
 
 def _buffers(
-    blueprint: Blueprint, stacked: dict[str, Strength], k: int, dtype: torch.dtype, device: torch.device
+    blueprint: Blueprint, stacked: dict[str, Own], k: int, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
     """The template's buffers for each member, and beside them the strengths of layers in which members differ."""
     buffers = {name: _repeated(buffer, k, dtype, device) for name, buffer in blueprint.template.named_buffers()}

@@ -16,6 +16,7 @@ from wellposed.nets.stacking import Forward
 from wellposed.population import evaluate, plan
 from wellposed.population.build import Blueprint, Factory, build_template, initial_state, strengths_in
 from wellposed.population.crew import Crew, Mode
+from wellposed.population.ownership import check_positions, draw_owned, refuse_own_rows
 from wellposed.population.record import Record
 from wellposed.population.score import close_epoch, measures_statistics, score
 from wellposed.population.start import facts_of, start_
@@ -26,6 +27,7 @@ from wellposed.random import make_key
 from wellposed.recipe import Recipe
 from wellposed.techniques import Vote
 from wellposed.techniques.places import (
+    AnswerTechnique,
     BatchTechnique,
     GradientTechnique,
     GrowthTechnique,
@@ -102,7 +104,7 @@ class Population:
             raise refusal(
                 "The recipes of one population", "have one structure", "several", "Train one population each."
             )
-        self.inputs, self.outputs, self.task = inputs, outputs, task
+        self.recipes, self.inputs, self.outputs, self.task = tuple(each), inputs, outputs, task
         self.device, self.dtype = torch.device(device), dtype
         self.blueprint: Blueprint = build_template(
             each[0], inputs=inputs, outputs=outputs, factory=factory, dtype=dtype, device=self.device
@@ -113,6 +115,8 @@ class Population:
         slots = next((t.slots for t in self.recipe.of(SnapshotTechnique)), 1)
         self.record = Record.empty(self.state.answering(), len(each), self.device, slots=slots)
         self.corrections: list[dict[str, Tensor]] = []
+        self.pool: Int64[Tensor, "K M"] | None = None
+        self.judged: Int64[Tensor, "K V"] | None = None
 
     def __len__(self) -> int:
         return len(self.record.ended)
@@ -122,7 +126,14 @@ class Population:
         """The structure that all members share, with the first member's strengths."""
         return self.blueprint.recipe
 
-    def train(self, rows: Rows, validation: Rows | None = None) -> Iterator[Progress]:
+    def train(
+        self,
+        rows: Rows,
+        validation: Rows | None = None,
+        *,
+        owned: Int64[Tensor, "K M"] | None = None,
+        judged: Int64[Tensor, "K V"] | None = None,
+    ) -> Iterator[Progress]:
         """Train until every member has stopped, failed, or done the recipe's epochs.
 
         Leaving the iteration early is safe at any point; `settle` then makes the best of what was reached.
@@ -131,14 +142,29 @@ class Population:
             rows: Training rows.
             validation: Rows for early stopping and for choosing each member's best weights; without them the last
                 weights count and no member stops early.
+            owned: Positions among `rows` that each member trains on, in place of all: it learns what it would learn
+                from these rows alone, and a technique that draws each member's rows draws from them. So members whose
+                rows were split, and scaled, each in its own way train as one population. (What techniques of the batch
+                are told of the data, such as the range of pixels, is told of all rows.)
+            judged: Positions among `validation` on which each member is judged, in place of all.
+
+        Raises:
+            BadInput: Positions of another shape, or without such rows; or positions together with techniques that look
+                at all rows at once.
         """
+        if owned is not None or judged is not None:
+            refuse_own_rows(self.recipe)
+        if owned is not None:
+            self.pool = check_positions("owned", owned, len(self), rows, self.device)
+        if judged is not None:
+            self.judged = check_positions("judged", judged, len(self), validation, self.device)
         rows, began = self._grown(rows), time.monotonic() - self.record.seconds
         held = None if validation is None else self._moved(validation)
         if self.state.step == 0:
             start_(self.blueprint, self.state, rows, self.outputs)
-        owners = self.state.bound(self.recipe).of(SampleTechnique)
-        if owners and self.state.owned is None:
-            self.state = replace(self.state, owned=owners[0].rows(len(rows), key_of_rows(self.state.seeds)))
+        if self.state.owned is None:
+            state, pool = self.state, None if self.pool is None else self.pool[self.state.ids]
+            self.state = replace(state, owned=draw_owned(self.recipe, state.seeds, len(rows), pool=pool))
         with plan.kept_pages(), self._crew() as crew:
             training, anchor = self._training(rows), Anchor()
             while self.record.epochs < self.recipe.epochs and len(self.state):
@@ -167,6 +193,18 @@ class Population:
             if held is not None:
                 self.correct(held)
 
+    def retire(self, members: Sequence[int]) -> None:
+        """Let members leave between two epochs, so that training costs what those that stay cost.
+
+        Their best weights and curves stay in the record; members that have left already are passed over.
+
+        Args:
+            members: Their positions among all members.
+        """
+        leaving = torch.isin(self.state.ids, torch.tensor(list(members), dtype=torch.int64, device=self.device))
+        self.record.ended[self.state.ids[leaving]] = self.record.epochs
+        self.state = self.state.take((~leaving).nonzero().flatten())
+
     def correct(self, validation: Rows) -> None:
         """Fit what corrects and joins the members' answers, such as temperatures or shares of members, after training.
 
@@ -184,26 +222,32 @@ class Population:
             outputs = technique.output(outputs, self.corrections[-1])
         self.corrections.append(self._joining().fit(self.answers(outputs), y))
 
-    def outputs_of(self, rows: Rows) -> Float[Tensor, "K N C"]:
+    def outputs_of(self, rows: Rows, *, judged: Int64[Tensor, "L V"] | None = None) -> Float[Tensor, "K N C"]:
         """What each usable member says of each row: logits, or scaled numbers; corrected where the recipe says so.
 
         Snapshots of one member are members of their own here, and so is each draw of Monte-Carlo dropout.
+
+        Args:
+            rows: What they are asked.
+            judged: Positions among them that each usable member is asked, in place of all.
         """
-        outputs = self.raw_outputs(rows)
+        if judged is not None:
+            judged = check_positions("judged", judged, len(self.usable()), rows, self.device)
+        outputs = self.raw_outputs(rows, judged=judged)
         for technique, fitted in zip(self.recipe.of(OutputTechnique), self.corrections, strict=False):
             outputs = technique.output(outputs, fitted)
         return outputs
 
-    def raw_outputs(self, rows: Rows) -> Float[Tensor, "K N C"]:
+    def raw_outputs(self, rows: Rows, *, judged: Int64[Tensor, "L V"] | None = None) -> Float[Tensor, "K N C"]:
         """The same without correction."""
         passes, seeds = self.recipe.of(PassTechnique), self.seeds_of_usable()
         if not passes:
-            return self._run(rows, "answer", [{}])
+            return self._run(rows, "answer", [{}], judged)
         places = drawing_places(self.blueprint.template, self.recipe)
         draws = [
             {name: make_key(seeds, step=i, place=f"answer.{name}") for name in places} for i in range(passes[0].draws)
         ]
-        return self._run(rows, "draw", draws)
+        return self._run(rows, "draw", draws, judged)
 
     def seeds_of_usable(self) -> Int64[Tensor, " L"]:
         """The seeds of the usable members; those of a member's snapshots are its own."""
@@ -215,12 +259,13 @@ class Population:
 
     def owned(self, n: int) -> Int64[Tensor, "L M"] | None:
         """Positions among `n` training rows that each usable member was trained on; None where each had all."""
-        owners = self.recipe.of(SampleTechnique)
-        if not owners or self.recipe.of(GrowthTechnique):
+        if not self.recipe.of(SampleTechnique) or self.recipe.of(GrowthTechnique):
             return None
-        return owners[0].rows(n, key_of_rows(self.seeds_of_usable()))
+        return draw_owned(self.recipe, self.seeds_of_usable(), n, pool=None)
 
-    def _run(self, rows: Rows, mode: Mode, draws: Sequence[Mapping[str, Tensor]]) -> Float[Tensor, "K N C"]:
+    def _run(
+        self, rows: Rows, mode: Mode, draws: Sequence[Mapping[str, Tensor]], judged: Int64[Tensor, "L V"] | None
+    ) -> Float[Tensor, "K N C"]:
         """What the usable members say in a mode, once for each of `draws`: keys by name, one a usable member."""
         ids = self.usable()
         if not len(ids):
@@ -232,8 +277,9 @@ class Population:
 
         def ask(crew: Crew, tensors: Mapping[str, Tensor]) -> list[Tensor]:
             def answer(forward: Forward, i: int) -> Tensor:
-                own = take(tensors, ranges[i])
-                return evaluate.outputs(forward, own, rows, k=ranges[i].stop - ranges[i].start, at_once=at_once)
+                own, k = take(tensors, ranges[i]), ranges[i].stop - ranges[i].start
+                positions = None if judged is None else judged[ranges[i]]
+                return evaluate.outputs(forward, own, rows, k=k, at_once=at_once, positions=positions)
 
             return crew.run(answer, shares=len(ranges), threads=threads, mode=mode)
 
@@ -302,6 +348,7 @@ class Population:
 
     def _training(self, rows: Rows | None = None) -> Training:
         one_hot = self.task == "classification" and bool(self.recipe.of(BatchTechnique))
+        asking = (*self.recipe.of(BatchTechnique), *self.recipe.of(AnswerTechnique))
         return Training(
             recipe=self.recipe,
             template=self.blueprint.template,
@@ -310,9 +357,11 @@ class Population:
             work=plan.measure(self.blueprint.template, self.inputs),
             threads=torch.get_num_threads() if self.device.type == "cpu" else 1,
             drawing=drawing_places(self.blueprint.template, self.recipe),
-            facts=None if rows is None or not self.recipe.of(BatchTechnique) else facts_of(rows),
+            facts=None if rows is None or not asking else facts_of(rows),
             ramped=strengths_in(self.blueprint),
             fired=self.record.fired,
+            pool=self.pool,
+            judged=self.judged,
         )
 
     def _progress(self, share: float) -> Progress:
@@ -326,14 +375,9 @@ class Population:
 
 
 def _digest(recipes: Sequence[Recipe]) -> str:
-    """A name for the strengths of all members."""
-    values = [list(recipe.strengths().values()) for recipe in recipes]
-    return hashlib.sha256(repr([[float(v) for v in row] for row in values]).encode()).hexdigest()[:12]
-
-
-def key_of_rows(seeds: Int64[Tensor, " K"]) -> Int64[Tensor, " K"]:
-    """The keys that decide which rows each member owns."""
-    return make_key(seeds, step=0, place="rows")
+    """A name for the strengths and vectors of all members."""
+    values = [[*map(float, recipe.strengths().values()), *recipe.vectors().values()] for recipe in recipes]
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
 
 def check_soft_labels(y: Float[Tensor, "N C"], classes: int) -> None:

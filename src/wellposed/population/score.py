@@ -39,7 +39,9 @@ def score(
     Without validation rows the weights of all that have not failed are kept. Snapshots are kept whatever they score;
     members that leave before their first one (`leaving`) keep the weights that they have.
     """
-    ranges = training.ranges(len(state), batch=256 if validation is None else min(len(validation), 256))
+    judged = training.judged_by(state)
+    n_judged = 0 if validation is None else len(validation) if judged is None else judged.shape[1]
+    ranges = training.ranges(len(state), batch=256 if validation is None else min(n_judged, 256))
     at_once = plan.evaluated_rows(training.work, members=max(r.stop - r.start for r in ranges))
     if validation is None:
         _record_spoilt(state, record)
@@ -49,10 +51,13 @@ def score(
     threads = training.threads_each(len(state), 256, len(ranges))
     answering = [members.answering() for members in (state.take(r) for r in ranges)]
     if measures_statistics(training):
-        steps = training.steps(len(rows))
+        pool = training.pool_of(state)
+        steps = training.steps(len(rows) if pool is None else pool.shape[1])
 
         def measure(forward: Forward, i: int) -> dict[str, Tensor]:
-            return answering[i] | measure_statistics(forward, training.template, answering[i], rows, steps=steps)
+            own = None if pool is None else pool[ranges[i]]
+            found = measure_statistics(forward, training.template, answering[i], rows, steps=steps, positions=own)
+            return answering[i] | found
 
         answering = crew.run(measure, shares=len(ranges), threads=threads, mode="measure")
 
@@ -61,7 +66,10 @@ def score(
         if validation is None:
             _keep(record, ids, answering[i], ~failed[ranges[i]], offset)
             return None
-        found = evaluate.losses(forward, answering[i], validation, training.criterion, k=len(ids), at_once=at_once)
+        own = None if judged is None else judged[ranges[i]]
+        found = evaluate.losses(
+            forward, answering[i], validation, training.criterion, k=len(ids), at_once=at_once, positions=own
+        )
         better = found < record.best_score[ids]
         record.best_score[ids[better]] = found[better]
         _keep(record, ids, answering[i], torch.isfinite(found) if snapshots else better, offset)
@@ -80,7 +88,13 @@ def measures_statistics(training: Training) -> bool:
 
 
 def measure_statistics(
-    forward: Forward, template: nn.Module, tensors: Mapping[str, Tensor], rows: Rows, *, steps: int
+    forward: Forward,
+    template: nn.Module,
+    tensors: Mapping[str, Tensor],
+    rows: Rows,
+    *,
+    steps: int,
+    positions: Int64[Tensor, "K M"] | None = None,
 ) -> dict[str, Tensor]:
     """The buffers of norms with running statistics, measured on all rows: their mean over `steps` batches.
 
@@ -90,19 +104,21 @@ def measure_statistics(
         tensors: Parameters and buffers, `K ...`.
         rows: The training rows.
         steps: How many batches they are split into, in their order.
+        positions: Of each member's own rows among them, in place of all.
     """
     norms = {path: module for path, module in template.named_modules() if is_norm_with_statistics(module)}
     names = [f"{path}.{name}".lstrip(".") for path, module in norms.items() for name, _ in module.named_buffers()]
-    k, at_once = len(next(iter(tensors.values()))), -(-len(rows) // steps)
+    n = len(rows) if positions is None else positions.shape[1]
+    k, at_once = len(next(iter(tensors.values()))), -(-n // steps)
     whole = torch.ones(k, dtype=rows.x.dtype, device=rows.x.device)  # each batch replaces the statistics
     paces = {f"{path}.momentum".lstrip("."): whole for path in norms}
     total = {name: torch.zeros_like(tensors[name]) for name in names if tensors[name].is_floating_point()}
     with torch.no_grad():
-        for batch in evaluate.batches(rows, k, at_once):
+        for batch in evaluate.batches(rows, k, at_once, positions):
             now = {name: tensors[name].clone() for name in names}
             forward({**tensors, **now, **paces}, *network_inputs(batch))
             for name, sums in total.items():
-                sums += now[name] * (batch.x.shape[1] / len(rows))
+                sums += now[name] * (batch.x.shape[1] / n)
     return total
 
 
@@ -154,7 +170,7 @@ def close_epoch(
             if int(state.ids[k]) not in record.failures:
                 member = state.take(torch.tensor([k], device=state.ids.device))
                 network = copy.deepcopy(training.template).eval()
-                batch = next(evaluate.batches(validation, 1, 256))
+                batch = next(evaluate.batches(validation, 1, 256, training.judged_by(member)))
                 record.failures[int(state.ids[k])] = name_failure(network, member, batch)
     gone = failed_among(state, record)
     if rules := state.bound(training.recipe).of(EndTechnique):
@@ -176,10 +192,16 @@ def curves_of(crew: Crew, training: Training, state: State, record: Record, rows
     """What the living members have shown so far."""
 
     def gradients() -> Float[Tensor, "K B P"]:
-        first = rows.take(torch.arange(min(len(rows), ROWS_OF_GRADIENTS), device=rows.x.device))
+        pool, positions, first = training.pool_of(state), None, rows
+        if pool is None:
+            first = rows.take(torch.arange(min(len(rows), ROWS_OF_GRADIENTS), device=rows.x.device))
+        else:
+            positions = pool[:, :ROWS_OF_GRADIENTS]
 
         def look(forward: Forward, _: int) -> Float[Tensor, "K B P"]:
-            return evaluate.row_gradients(forward, state.parameters, state.buffers, first, training.criterion)
+            return evaluate.row_gradients(
+                forward, state.parameters, state.buffers, first, training.criterion, positions
+            )
 
         return crew.run(look, shares=1, threads=1, mode="answer")[0]
 

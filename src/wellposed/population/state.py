@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from wellposed.recipe import Recipe
-from wellposed.techniques.technique import Strength
+from wellposed.techniques.technique import Own
 
 Slots: TypeAlias = dict[str, dict[str, Tensor]]
 
@@ -26,7 +26,8 @@ class State:
             factory froze.
         slots: What the optimizer remembers, by slot and name.
         means: The average over time of parameters and floating buffers; empty where the recipe asks for none.
-        strengths: By name as `Recipe.strengths` gives them: a float that all share, or one value a member.
+        strengths: By name as `Recipe.strengths` gives them: a float that all share, or one value a member; and those
+            of `Recipe.vectors`, one set of numbers a member.
         owned: `K M` positions of the training rows that each member owns, or None when each owns all.
         loss_sum: Sum of each member's losses over the steps of the current epoch.
         step: Updates done.
@@ -38,7 +39,7 @@ class State:
     buffers: dict[str, Tensor]
     slots: Slots
     means: dict[str, Tensor]
-    strengths: dict[str, Strength]
+    strengths: dict[str, Own]
     owned: Int64[Tensor, "K M"] | None
     loss_sum: Float[Tensor, " K"]
     step: int

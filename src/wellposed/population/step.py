@@ -74,7 +74,7 @@ class Shard:
         forward: The network over stacked tensors.
         criterion: Loss of each member.
         classes: How many, where the recipe changes batches and so needs targets as probabilities; else 0.
-        facts: About the training data, for techniques of the batch.
+        facts: About the training data, for techniques that see batches.
         fired: Positions of the gradient techniques that have changed a gradient; grows in training.
     """
 
@@ -160,8 +160,12 @@ def differentiate(
         }
         return shard.forward({**weights, **cloned(buffers), **other}, *network_inputs(batch))
 
+    def loss_at(x: Tensor) -> Tensor:
+        asked = network_inputs(batch._replace(x=x))
+        return shard.criterion(shard.forward({**weights, **cloned(buffers), **keys}, *asked), batch)
+
     for number, demand in enumerate(places.answers):
-        answers = Answers(outputs, batch, again)
+        answers = Answers(outputs, batch, again, loss, loss_at)
         objective = objective + demand.penalize(answers, keys[f"answer.{number}"])
 
     found = torch.autograd.grad(objective.sum(), list(weights.values()), materialize_grads=True)

@@ -39,9 +39,11 @@ class Training:
         work: What a row costs.
         threads: Threads at most.
         drawing: Places that draw at random at each step: layers by the name of their key, and places of the step.
-        facts: About the training data, for techniques of the batch.
+        facts: About the training data, for techniques that see batches.
         fired: Positions of the gradient techniques that have changed a gradient.
         ramped: Where in the network each strength lives that follows a schedule: names of tensors by name of strength.
+        pool: Positions of the rows that each of all members may train on; None where all may be trained on.
+        judged: Positions of the validation rows on which each of all members is judged; None for all of them.
     """
 
     recipe: Recipe
@@ -54,6 +56,16 @@ class Training:
     facts: Facts | None = None
     ramped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fired: set[int] = field(default_factory=set)
+    pool: Int64[Tensor, "K M"] | None = None
+    judged: Int64[Tensor, "K V"] | None = None
+
+    def pool_of(self, state: State) -> Int64[Tensor, "L M"] | None:
+        """The rows that the living members may train on, where each has its own."""
+        return None if self.pool is None else self.pool[state.ids]
+
+    def judged_by(self, state: State) -> Int64[Tensor, "L V"] | None:
+        """The validation rows on which the living members are judged, where each has its own."""
+        return None if self.judged is None else self.judged[state.ids]
 
     def ranges(self, members: int, batch: int) -> list[slice]:
         """The members that each worker takes."""

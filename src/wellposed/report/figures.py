@@ -1,26 +1,15 @@
-"""Charts of a result: values in, Vega-Lite through Altair out. Nothing is computed here, only laid out.
+"""Charts of a result: values in, Vega-Lite through Altair out. Nothing is computed here, only laid out."""
 
-Colours are CSS variables, which the page sets for light, dark and print, with a fallback for places that set none; they
-need Vega's SVG renderer.
-"""
-
-import math
 from typing import Any
 
 import altair as alt
 
-from wellposed.report.facts import METRICS, Epoch, Member, known, main_metric, number
+from wellposed.charts.style import BLUE, GREEN, INK, LOG_FROM, ORANGE, PAPER, STRONG, log_ticks, marks, styled
+from wellposed.report.facts import Epoch, Member, main_metric
+from wellposed.words import METRICS, known, number
 
-COLOURS = {
-    "train": "var(--train, #2f6690)",
-    "validation": "var(--validation, #c0561c)",
-    "test": "var(--test, #2e7d5b)",
-}
-INK, SOFT, RULE, PAPER = "var(--ink, #222)", "var(--soft, #666)", "var(--rule, #ddd)", "var(--paper, #fff)"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-FAINT, STRONG = 0.35, 2.6
-LOG_FROM = 20
-"""A range of losses, greatest over least, from which the axis is logarithmic."""
+COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
+FAINT = 0.35
 
 
 def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Member]) -> alt.LayerChart:
@@ -58,7 +47,7 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
         "loss:Q",
         title="loss (logarithmic axis)" if log else "loss",
         scale=alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False),
-        axis=alt.Axis(values=_log_ticks(low, high), format="~g") if log else alt.Axis(tickCount=5),
+        axis=alt.Axis(values=log_ticks(low, high), format="~g") if log else alt.Axis(tickCount=5),
     )
     colour = alt.Color(
         "part:N",
@@ -72,18 +61,18 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
         alt.Tooltip("loss:Q", format=".4g"),
     ]
     faint = (
-        alt.Chart(_values(lines))
+        marks(lines)
         .transform_flatten(["epoch", "loss"])
         .mark_line(strokeWidth=1, opacity=FAINT, aria=False)
         .encode(x=x, y=y, color=colour, detail="member:N")
     )
     mean = (
-        alt.Chart(_values(means))
+        marks(means)
         .mark_line(strokeWidth=STRONG, aria=False)
         .encode(x=x, y=y, color=colour, tooltip=[*tips, alt.Tooltip("members:Q", title="members in the mean")])
     )
     rings = (
-        alt.Chart(_values(best))
+        marks(best)
         .mark_point(shape="circle", size=46, filled=True, fill=PAPER, strokeWidth=1.6, opacity=1, aria=False)
         .encode(x=x, y=y, stroke=alt.value(COLOURS["validation"]), tooltip=[alt.Tooltip("member:Q"), *tips])
     )
@@ -92,7 +81,7 @@ def loss_curves(result: dict[str, Any], epochs: list[Epoch], members: list[Membe
         f"Training and validation loss by epoch, {len(members)} members; "
         f"losses lie between {number(low)} and {number(high)}. The table below holds the numbers."
     )
-    return _styled(alt.layer(*layers), words, height=320)
+    return styled(alt.layer(*layers), words, height=320)
 
 
 def member_scores(result: dict[str, Any], members: list[Member]) -> alt.LayerChart:
@@ -122,23 +111,23 @@ def member_scores(result: dict[str, Any], members: list[Member]) -> alt.LayerCha
     colour = alt.Color("part:N", scale=alt.Scale(domain=parts, range=[COLOURS[part] for part in parts]), legend=None)
     tips = [alt.Tooltip("part:N"), alt.Tooltip("score:Q", format=".4f" if name == "accuracy" else ".4g", title=name)]
     each = (
-        alt.Chart(_values(dots))
+        marks(dots)
         .mark_point(shape="circle", filled=True, size=56, opacity=0.6, aria=False)
         .encode(x=x, y=y, yOffset="member:O", color=colour, tooltip=[alt.Tooltip("member:Q"), *tips])
     )
     bag = (
-        alt.Chart(_values(bags))
+        marks(bags)
         .mark_tick(orient="vertical", thickness=STRONG, size=68, opacity=1, aria=False)
         .encode(x=x, y=y, color=alt.value(INK), tooltip=tips)
     )
     head = (
-        alt.Chart(_values(heads))
+        marks(heads)
         .mark_text(align="left", dy=-48, fontSize=12.5, aria=False)
         .encode(x=alt.value(0), y=y, text="text:N", color=alt.value(INK))
     )
     told = "; ".join(row["text"] for row in heads)
     words = f"{label.capitalize()} of {result['members']['usable']} members and of the bag on {told}."
-    return _styled(alt.layer(each, bag, head), words, height=260)
+    return styled(alt.layer(each, bag, head), words, height=260)
 
 
 def _told(bag: float, scores: list[float | None]) -> str:
@@ -163,34 +152,6 @@ def _lines(result: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Where a logarithmic axis has its lines: 1, 2 and 5 of each decade, or of many decades the 1 alone."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    stride = math.ceil((last - first) / 8)
-    digits = (1, 2, 5) if last - first <= 4 else (1,)
-    ticks = [float(f"{digit}e{decade}") for decade in range(first, last + 1, stride) for digit in digits]
-    return [tick for tick in ticks if low <= tick <= high]
-
-
 def _short(value: float) -> float:
     """Six significant digits, which no eye can tell from more."""
     return float(f"{value:.6g}")
-
-
-def _values(rows: list[dict[str, Any]]) -> alt.InlineData:
-    return alt.InlineData(values=rows)
-
-
-def _styled(chart: alt.LayerChart | alt.FacetChart, words: str, *, height: int) -> alt.LayerChart:
-    """The chart as wide as its place, in the page's colours, with a text for those who do not see it."""
-    styled: alt.LayerChart = (
-        chart.properties(width="container", height=height, description=words, background="transparent")
-        .configure(font=FONT, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=SOFT, titleColor=SOFT, gridColor=RULE, domainColor=RULE, tickColor=RULE, labelFontSize=11.5,
-            titleFontSize=12, titleFontWeight="normal", titlePadding=10, labelPadding=6, labelOverlap=True,
-        )
-        .configure_legend(labelColor=INK, labelFontSize=12.5, symbolSize=240, offset=8, columnPadding=18)
-    )  # fmt: skip
-    return styled

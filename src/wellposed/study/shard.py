@@ -23,6 +23,8 @@ from wellposed.remarks import answers_of, networks_of
 Metric: TypeAlias = Literal["loss", "error"]
 SAVED_SECONDS = 20.0
 """Between two times that a training is written to the disk."""
+WORTH_SAVING_SECONDS = 5.0
+"""Of a leg, from which its end is written: what took less is sooner repeated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +72,13 @@ class Shard:
 
     def part(self, members: Sequence[int]) -> "Shard":
         """Some of the trials, by their positions."""
-        numbers, recipes, seeds = ([own[k] for k in members] for own in (self.numbers, self.recipes, self.seeds))
-        return Shard(self.generation, self.index, tuple(numbers), tuple(recipes), tuple(seeds))
+        return Shard(
+            self.generation,
+            self.index,
+            tuple(self.numbers[k] for k in members),
+            tuple(self.recipes[k] for k in members),
+            tuple(self.seeds[k] for k in members),
+        )
 
 
 class Leg(NamedTuple):
@@ -146,8 +153,8 @@ class Run:
         population, saved = self.bag.population, time.monotonic()
         places = {number: k for k, number in enumerate(self.shard.numbers)}
         population.retire([places[number] for number in leg.leaving if number in places])
-        late = False
-        if population.record.epochs < leg.until and len(population.state):
+        late = time.monotonic() >= leg.deadline
+        if not late and population.record.epochs < leg.until and len(population.state):
             for progress in self.bag.train(self.rows, self.validation):
                 yield progress
                 late = time.monotonic() >= leg.deadline
@@ -158,7 +165,7 @@ class Run:
                     saved = time.monotonic()
         if late:
             population.settle(self.rows, self.validation)
-        if self.folder is not None:
+        if self.folder is not None and not leg.last and time.monotonic() - saved > WORTH_SAVING_SECONDS:
             save_training(population, self.folder)
 
     def reached(self, *, last: bool) -> list[Reached]:
@@ -168,7 +175,11 @@ class Run:
         losses = (
             torch.stack(record.validation_loss).cpu() if record.validation_loss else torch.empty(0, len(population))
         )
-        trained = torch.stack(record.train_loss).isfinite().sum(0).cpu() if record.train_loss else torch.zeros(1)
+        trained = (
+            torch.stack(record.train_loss).isfinite().sum(0).cpu()
+            if record.train_loss
+            else torch.zeros(len(population))
+        )
         shares = (trained / trained.sum().clamp_min(1)).tolist()
         answers = self._answers() if last else {}
         found = []

@@ -22,6 +22,7 @@ from wellposed.techniques.batch.label_noise import LabelNoise
 from wellposed.techniques.batch.label_smoothing import LabelSmoothing
 from wellposed.techniques.batch.light_augmentation import LightAugmentation
 from wellposed.techniques.batch.mixup import Mixup
+from wellposed.techniques.batch.policy import Policy
 from wellposed.techniques.batch.rand_augment import RandAugment
 from wellposed.techniques.batch.random_deletion import RandomDeletion
 from wellposed.techniques.batch.random_insertion import RandomInsertion
@@ -73,10 +74,13 @@ from wellposed.techniques.layers.group_norm import GroupNorm
 from wellposed.techniques.layers.instance_norm import InstanceNorm
 from wellposed.techniques.layers.layer_norm import LayerNorm
 from wellposed.techniques.layers.rms_norm import RMSNorm
+from wellposed.techniques.layers.shake_drop import ShakeDrop
+from wellposed.techniques.layers.shake_shake import ShakeShake
 from wellposed.techniques.layers.spatial_dropout import SpatialDropout
 from wellposed.techniques.layers.spectral_norm import SpectralNorm
 from wellposed.techniques.layers.stochastic_depth import StochasticDepth
 from wellposed.techniques.layers.weight_norm import WeightNorm
+from wellposed.techniques.loss.adversarial import AdversarialTraining
 from wellposed.techniques.loss.confidence import ConfidencePenalty
 from wellposed.techniques.loss.elastic_net import ElasticNet
 from wellposed.techniques.loss.group_lasso import GroupLasso
@@ -163,6 +167,7 @@ __all__ = [
     "RandAugment",
     "TrivialAugment",
     "AutoAugment",
+    "Policy",
     "BatchNorm",
     "LayerNorm",
     "BatchRenorm",
@@ -179,6 +184,8 @@ __all__ = [
     "DropBlock",
     "DropConnect",
     "StochasticDepth",
+    "ShakeDrop",
+    "ShakeShake",
     "FeatureNoise",
     "L1",
     "L2",
@@ -187,6 +194,7 @@ __all__ = [
     "JacobianPenalty",
     "ConfidencePenalty",
     "RDrop",
+    "AdversarialTraining",
     "ClipNorm",
     "ClipValue",
     "AdaptiveClip",
@@ -224,10 +232,11 @@ ALL: tuple[type[Technique], ...] = (
     *(SynonymReplacement, RandomInsertion, RandomSwap, RandomDeletion, SentenceShuffle, BackTranslation),
     *(Jitter, Scaling, TimeWarp, WindowCrop, SegmentPermutation),
     *(Flip, ShiftCrop, Rotation, Shear, Zoom, Brightness, Contrast, Blur, Elastic, Cutout),
-    *(LightAugmentation, HeavierAugmentation, RandAugment, TrivialAugment, AutoAugment),
+    *(LightAugmentation, HeavierAugmentation, RandAugment, TrivialAugment, AutoAugment, Policy),
     *(BatchNorm, LayerNorm, BatchRenorm, GhostBatchNorm, GroupNorm, InstanceNorm, RMSNorm, WeightNorm, SpectralNorm),
-    *(Dropout, GaussianDropout, AlphaDropout, SpatialDropout, DropBlock, DropConnect, StochasticDepth, FeatureNoise),
-    *(L1, L2, ElasticNet, GroupLasso, JacobianPenalty, ConfidencePenalty, RDrop),
+    *(Dropout, GaussianDropout, AlphaDropout, SpatialDropout, DropBlock, DropConnect, FeatureNoise),
+    *(StochasticDepth, ShakeDrop, ShakeShake),
+    *(L1, L2, ElasticNet, GroupLasso, JacobianPenalty, ConfidencePenalty, RDrop, AdversarialTraining),
     *(ClipNorm, ClipValue, AdaptiveClip, GradientNoise, WeightNoise, SAM),
     *(WeightDecay, MaxNorm, UnitNorm, ProximalL1),
     *(EMA, SWA, Lookahead, SnapshotEnsemble),

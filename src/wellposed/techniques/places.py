@@ -78,11 +78,15 @@ class Answers(NamedTuple):
         outputs: `K B C` logits, or `K B 1` numbers.
         batch: What they were asked.
         again: The outputs on the same batch with other draws, such as dropout masks; the number names the draws.
+        loss: Each member's loss on the batch.
+        loss_at: The same, of the same draws, had the batch's numbers `x` been others.
     """
 
     outputs: Float[Tensor, "K B C"]
     batch: Batch
     again: Callable[[int], Tensor]
+    loss: Float[Tensor, " K"]
+    loss_at: Callable[[Tensor], Tensor]
 
 
 class Moment(NamedTuple):
@@ -209,7 +213,14 @@ class LayerTechnique(InnerTechnique):
 
 @dataclass(frozen=True, kw_only=True)
 class BranchTechnique(InnerTechnique):
-    """Place 4, too: at the end of the branch of a residual block."""
+    """Place 4, too: at the end of the branch of a residual block.
+
+    Attributes:
+        doubles: Whether the block has two branches because of it. Its module then gets the first less the second, and
+            what it makes of that is added to the second: a module that multiplies by a share mixes the two.
+    """
+
+    doubles: ClassVar[bool] = False
 
     @abstractmethod
     def branch(self, depth: float) -> nn.Module:

@@ -19,11 +19,13 @@ class StackedModule(nn.Module, ABC):
         technique: The value that made the layer, or None for a layer that is no technique.
         refreshes: Whether it answers with statistics of all training rows, measured after training.
         takes_one: Whether `stacked` also takes parameters without the axis `K`, where there is one member.
+        position: Which of its technique's layers in a network it is, counted from 1, and of how many.
     """
 
     technique: Technique | None = None
     refreshes: bool = False
     takes_one: ClassVar[bool] = False
+    position: tuple[int, int] = (1, 1)
 
     @abstractmethod
     def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
@@ -60,3 +62,10 @@ class ResidualBlock(nn.Module):
     """A module that adds its input, or what a shortcut makes of it, to what the module `block` makes of it."""
 
     block: nn.Module
+
+
+class TwinBranches(nn.Module):
+    """A module that mixes what two modules of one form, `one` and `other`, make of its input."""
+
+    one: nn.Module
+    other: nn.Module

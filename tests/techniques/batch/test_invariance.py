@@ -17,12 +17,14 @@ from wellposed.techniques import (
     Flip,
     HeavierAugmentation,
     LightAugmentation,
+    Policy,
     RandAugment,
     Rotation,
     ShiftCrop,
     TrivialAugment,
 )
 from wellposed.techniques.batch.invariance import Labels, measure_label_change, preserves_label
+from wellposed.techniques.batch.policy import IDLE
 from wellposed.techniques.technique import Technique
 
 KEY = make_key(torch.tensor(0), step=0, place="measure")
@@ -54,6 +56,9 @@ KEY = make_key(torch.tensor(0), step=0, place="measure")
         (TrivialAugment(space="standard"), ["digits", "letters", "objects", None]),
         (TrivialAugment(probability=0.0), ["digits", "letters", "objects", None]),
         (AutoAugment(), ["digits", "letters", "objects", None]),
+        (Policy(policy=((("Rotate", 0.5, 1.0), IDLE),)), ["digits", "letters", "objects", None]),
+        (Policy(policy=((("Rotate", 0.5, 1.0), ("Rotate", 0.1, 0.9)),)), ["digits", "objects", None]),
+        (Policy(policy=((("Rotate", 0.0, 1.0), ("Rotate", 0.1, 0.9)),)), ["digits", "letters", "objects", None]),
         (Dropout(), ["digits", "letters", "objects", None]),
     ],
     ids=str,

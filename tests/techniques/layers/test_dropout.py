@@ -2,15 +2,22 @@
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
+from wellposed.nets.mlp import MLP
+from wellposed.nets.net import Inputs
+from wellposed.population.build import build_template
 from wellposed.random import make_key
+from wellposed.recipe import Recipe
 from wellposed.techniques import Dropout
-from wellposed.techniques.layers.dropout import drop_units
+from wellposed.techniques.layers.dropout import Scaling, Shape, StackedDropout, drop_units, share_at
 
 KEYS = make_key(torch.arange(3), step=1, place="dropout")
 
@@ -157,3 +164,48 @@ def test_the_minimum_over_all_masks_is_ridges() -> None:
     each = (y - (x * masks(3)[:, None] / (1 - rate)) @ w).square().sum(1)
     (probabilities(masks(3), rate) * each).sum().backward()
     torch.testing.assert_close(w.grad, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
+AUTO_PYTORCH: dict[Shape, dict[int, list[float]]] = {
+    "brick": {1: [1], 3: [1, 1, 1]},
+    "triangle": {1: [1], 3: [1 / 3, 2 / 3, 1], 4: [1 / 4, 1 / 2, 3 / 4, 1]},
+    "funnel": {1: [1], 3: [1, 2 / 3, 1 / 3], 4: [1, 3 / 4, 1 / 2, 1 / 4]},
+    "long_funnel": {1: [1], 2: [1, 1], 5: [1, 1, 1, 1, 1 / 2], 8: [1, 1, 1, 1, 1, 3 / 4, 1 / 2, 1 / 4]},
+    "diamond": {1: [1], 2: [1, 1 / 2], 3: [1 / 2, 1, 1 / 2], 4: [1 / 2, 1, 2 / 3, 1 / 3]},
+    "hexagon": {1: [1], 3: [1, 1, 1], 5: [1 / 2, 1, 1, 1, 1 / 2], 8: [1 / 3, 2 / 3, 1, 1, 1, 1, 2 / 3, 1 / 3]},
+    "stairs": {1: [1], 2: [1, 1], 3: [1, 1 / 3, 1 / 3], 4: [1, 1, 1 / 2, 1 / 2], 5: [1, 3 / 5, 3 / 5, 1 / 5, 1 / 5]},
+}
+"""By layers: Auto-PyTorch's `get_shaped_neuron_counts`, from 0 inputs to 0 outputs, the last left out, as shares."""
+
+
+@pytest.mark.parametrize("shape", AUTO_PYTORCH)
+def test_shapes_are_those_of_auto_pytorch(shape: Shape) -> None:
+    for n, expected in AUTO_PYTORCH[shape].items():
+        assert [share_at(shape, i, n) for i in range(1, n + 1)] == pytest.approx(expected, rel=1e-12)
+
+
+@given(shape=st.sampled_from(list(AUTO_PYTORCH)), n=st.integers(1, 40))
+def test_shares_are_shares_and_one_layer_has_the_whole_rate(shape: Shape, n: int) -> None:
+    found = [share_at(shape, i, n) for i in range(1, n + 1)]
+    assert max(found) == 1 and min(found) > 0
+
+
+@pytest.mark.parametrize("scaling", ["inverted", "classical"])
+def test_layers_of_a_network_have_their_share_of_the_rate(scaling: Scaling) -> None:
+    """Of a funnel over three hidden layers, whether members share the rate or not."""
+    recipe = Recipe(net=MLP(widths=(4, 5, 6)), techniques=(Dropout(shape="funnel", scaling=scaling, rate=0.6),))
+    build = partial(build_template, inputs=Inputs((3,)), outputs=2, factory=None)
+    template = build(recipe, dtype=torch.float64, device=torch.device("cpu")).template
+    x, each = draw(3, 50, 4), torch.tensor([0.3, 0.6, 0.9], dtype=torch.float64)
+    layers = [m for m in template.modules() if isinstance(m, StackedDropout)]
+    for layer, share in zip(layers, (1, 2 / 3, 1 / 3), strict=True):
+        shared, apart = layer.stacked({"key": KEYS}, x), layer.stacked({"key": KEYS, "rate": each}, x)
+        torch.testing.assert_close(shared, drop_units(x, 0.6 * share, key=KEYS, scaling=scaling))
+        torch.testing.assert_close(apart, drop_units(x, each * share, key=KEYS, scaling=scaling))
+        if scaling == "classical":
+            torch.testing.assert_close(layer.eval().stacked({"key": KEYS}, x), x * (1 - 0.6 * share))
+
+
+def test_a_layer_alone_has_the_whole_rate() -> None:
+    x = torch.ones(3, 5)
+    assert torch.equal(Dropout(shape="diamond", rate=0.4).layer((5,))(x), Dropout(rate=0.4).layer((5,))(x))

@@ -15,7 +15,8 @@ KEY = torch.tensor([1, 2])
 
 def asked(outputs: Tensor, weight: Tensor | None = None) -> Answers:
     none = torch.zeros(*outputs.shape[:2], 0, dtype=torch.int64)
-    return Answers(outputs, Batch(outputs, none, outputs, weight), lambda draw: outputs)
+    loss = outputs.mean((1, 2))
+    return Answers(outputs, Batch(outputs, none, outputs, weight), lambda draw: outputs, loss, lambda x: loss)
 
 
 def drawn(*shape: int) -> Tensor:

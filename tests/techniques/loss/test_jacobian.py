@@ -28,8 +28,9 @@ def asked(model: nn.Module, x: Tensor, weight: Tensor | None = None) -> Answers:
     """What a model says of two members' rows."""
     x = x.requires_grad_()
     outputs = torch.stack([model(x[0]), model(x[1])])
-    empty = torch.zeros(*x.shape[:2], 0, dtype=torch.int64)
-    return Answers(outputs, Batch(x, empty, torch.zeros_like(outputs), weight), lambda draw: outputs)
+    empty, loss = torch.zeros(*x.shape[:2], 0, dtype=torch.int64), outputs.mean((1, 2))
+    batch = Batch(x, empty, torch.zeros_like(outputs), weight)
+    return Answers(outputs, batch, lambda draw: outputs, loss, lambda x: loss)
 
 
 def squares(model: nn.Module, x: Tensor) -> Tensor:
@@ -85,4 +86,6 @@ def test_rows_weigh_as_they_should() -> None:
 def test_texts_are_refused() -> None:
     empty = Batch(torch.zeros(1, 4, 0), torch.ones(1, 4, 3, dtype=torch.int64), torch.zeros(1, 4, 2), None)
     with pytest.raises(BadInput, match=r"must be numbers\. Got 'none'\. Leave it out for texts and categories\.$"):
-        JacobianPenalty().penalize(Answers(torch.zeros(1, 4, 2), empty, lambda draw: empty.x), KEYS[:1])
+        JacobianPenalty().penalize(
+            Answers(torch.zeros(1, 4, 2), empty, lambda draw: empty.x, torch.zeros(1), torch.sum), KEYS[:1]
+        )

@@ -17,7 +17,8 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 def asked(one: Tensor, other: Tensor, weight: Tensor | None = None) -> Answers:
     none = torch.zeros(*one.shape[:2], 0, dtype=torch.int64)
-    return Answers(one, Batch(one.detach(), none, one.detach(), weight), {1: other}.__getitem__)
+    batch, loss = Batch(one.detach(), none, one.detach(), weight), one.mean((1, 2))
+    return Answers(one, batch, {1: other}.__getitem__, loss, lambda x: loss)
 
 
 def both_ways(one: Tensor, other: Tensor) -> Tensor:

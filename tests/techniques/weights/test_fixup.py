@@ -11,7 +11,7 @@ from wellposed.nets.mlp import MLP
 from wellposed.nets.net import Inputs
 from wellposed.population.build import build_template, initial_state
 from wellposed.recipe import Recipe
-from wellposed.techniques import Fixup, He
+from wellposed.techniques import Fixup, He, ShakeShake
 from wellposed.techniques.places import Batch, Start
 from wellposed.techniques.stacked import ResidualBlock
 from wellposed.techniques.weights.fixup import scale_of
@@ -104,3 +104,15 @@ def test_a_rectifier_behind_the_last_layer_is_refused_but_not_a_smooth_activatio
     own = {name: p.detach().unsqueeze(0) for name, p in net.named_parameters()}
     Fixup().start_(own, start_of(net, 3))
     assert not own["0.block.0.weight"].any()
+
+
+def test_twin_branches_start_at_zero_both() -> None:
+    """As many blocks as without, each branch of two layers."""
+    layers = (ShakeShake(),)
+    net = MLP(widths=(6,) * 4, residual=True, block=2).build(Inputs((6,)), 2, layers).double()
+    parameters = {name: p.detach().clone().unsqueeze(0) for name, p in net.named_parameters()}
+    before = {name: p.clone() for name, p in parameters.items()}
+    Fixup().start_(parameters, start_of(net, 6))
+    for path in ("0.block.0.one", "0.block.0.other", "2.block.0.one", "2.block.0.other"):
+        torch.testing.assert_close(parameters[f"{path}.0.weight"], before[f"{path}.0.weight"] * 2**-0.5)
+        assert not parameters[f"{path}.2.weight"].any()

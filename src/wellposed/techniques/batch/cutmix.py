@@ -74,6 +74,34 @@ def cut_stretches(
     return is_real(start + n, size) & ~is_real(start, size)
 
 
+def paste_pieces(batch: Batch, partner: Int64[Tensor, "K B"], share: Float[Tensor, "K R"], *, key: Key) -> Batch:
+    """A batch of rows with a piece of their partners, targets and weights mixed as much; `R` is `B`, or 1 for one share
+    and piece of the whole batch."""
+    kind, (members, rows) = kind_of(batch), batch.y.shape[:2]
+    x, codes, theirs = batch.x, batch.codes, take_rows(batch.codes, partner)
+    if kind == "images":
+        cut = cut_boxes(share, (x.shape[-2], x.shape[-1]), key=key)
+        kept = 1 - cut.to(torch.float64).mean((-2, -1))
+        cut = cut.unsqueeze(2)
+    elif kind == "a table":
+        width = x.shape[-1]
+        cut = cut_cells(share, width + codes.shape[-1], key=key)
+        kept = 1 - cut.to(torch.float64).mean(-1)
+        codes, cut = torch.where(cut[..., width:], theirs, codes), cut[..., :width]
+    else:
+        length, shorter = codes[..., 0], torch.minimum(codes, theirs)[..., 0]
+        cut = cut_stretches(share.expand(members, rows), shorter, x.shape[2], key=key)
+        kept = 1 - cut.sum(-1) / length.clamp(min=1).to(torch.float64)
+        cut = cut.unsqueeze(-1)
+    kept = kept.expand(members, rows)
+    return batch._replace(
+        x=torch.where(cut, take_rows(x, partner), x),
+        codes=codes,
+        y=mix_rows(batch.y, partner, kept),
+        weight=None if batch.weight is None else mix_rows(batch.weight, partner, kept),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class CutMix(BatchTechnique):
     """Train on rows with a piece of another row; metrics still see the true rows. Not for texts.
@@ -92,32 +120,9 @@ class CutMix(BatchTechnique):
 
     def batch(self, batch: Batch, key: Key) -> Batch:
         check_kind(self, batch, "a table", "images", "sequences")
-        kind, (members, rows) = kind_of(batch), batch.y.shape[:2]
         keys = {name: make_key(key, step=0, place=name) for name in ("share", "used", "piece", "partner")}
+        rows = batch.y.shape[1]
         draws = rows if self.each == "row" else 1
         share = draw_shares(self.alpha, draws, key=keys["share"])
         share = torch.where(random.bernoulli(keys["used"], (draws,), self.probability), share, 1.0)
-        partner = random.permutation(keys["partner"], rows)
-        x, codes, theirs = batch.x, batch.codes, take_rows(batch.codes, partner)
-
-        if kind == "images":
-            cut = cut_boxes(share, (x.shape[-2], x.shape[-1]), key=keys["piece"])
-            kept = 1 - cut.to(torch.float64).mean((-2, -1))
-            cut = cut.unsqueeze(2)
-        elif kind == "a table":
-            width = x.shape[-1]
-            cut = cut_cells(share, width + codes.shape[-1], key=keys["piece"])
-            kept = 1 - cut.to(torch.float64).mean(-1)
-            codes, cut = torch.where(cut[..., width:], theirs, codes), cut[..., :width]
-        else:
-            length, shorter = codes[..., 0], torch.minimum(codes, theirs)[..., 0]
-            cut = cut_stretches(share.expand(members, rows), shorter, x.shape[2], key=keys["piece"])
-            kept = 1 - cut.sum(-1) / length.clamp(min=1).to(torch.float64)
-            cut = cut.unsqueeze(-1)
-        kept = kept.expand(members, rows)
-        return batch._replace(
-            x=torch.where(cut, take_rows(x, partner), x),
-            codes=codes,
-            y=mix_rows(batch.y, partner, kept),
-            weight=None if batch.weight is None else mix_rows(batch.weight, partner, kept),
-        )
+        return paste_pieces(batch, random.permutation(keys["partner"], rows), share, key=keys["piece"])

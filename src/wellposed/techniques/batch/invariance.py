@@ -36,6 +36,7 @@ from wellposed.techniques.batch.cutout import Cutout
 from wellposed.techniques.batch.flip import Flip
 from wellposed.techniques.batch.heavier_augmentation import HeavierAugmentation
 from wellposed.techniques.batch.light_augmentation import LightAugmentation
+from wellposed.techniques.batch.policy import Policy
 from wellposed.techniques.batch.rand_augment import RandAugment
 from wellposed.techniques.batch.rotation import Rotation
 from wellposed.techniques.batch.spaces import LEARNED, STANDARD, WIDE
@@ -119,6 +120,9 @@ def changes_of(technique: Technique) -> dict[str, float]:
         case AutoAugment() if _most(technique.probability) > 0:
             policy = read_policy(technique.policy) or ()
             turns = (sum(m / 9 for name, p, m in sub if name == "Rotate" and p > 0) for sub in policy)
+            return {"degrees": LEARNED["Rotate"].high * max(turns)}
+        case Policy() if _most(technique.probability) > 0 and isinstance(technique.policy, tuple):
+            turns = (sum(float(m) for name, p, m in sub if name == "Rotate" and p) for sub in technique.policy)
             return {"degrees": LEARNED["Rotate"].high * max(turns)}
     return {}
 

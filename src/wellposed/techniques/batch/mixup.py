@@ -52,6 +52,20 @@ def mix_rows(
     return torch.lerp(tensor, take_rows(tensor, partner), rest)
 
 
+def mix_batch(batch: Batch, partner: Int64[Tensor, "K B"], share: Float[Tensor, "K B"]) -> Batch:
+    """A batch of rows that are mixed with their partners, targets and weights as well."""
+    theirs = take_rows(batch.codes, partner)
+    if kind_of(batch) == "sequences":
+        codes = torch.maximum(  # a row without share has no say in the length
+            torch.where(share.unsqueeze(-1) > 0, batch.codes, 0), torch.where(share.unsqueeze(-1) < 1, theirs, 0)
+        )
+    else:
+        codes = torch.where(share.unsqueeze(-1) >= 0.5, batch.codes, theirs)
+    weight = None if batch.weight is None else mix_rows(batch.weight, partner, share)
+    x, y = mix_rows(batch.x, partner, share), mix_rows(batch.y, partner, share)
+    return batch._replace(x=x, codes=codes, y=y, weight=weight)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mixup(BatchTechnique):
     """Train on mixtures of two rows of the batch and of their targets; metrics still see the true rows.
@@ -69,15 +83,5 @@ class Mixup(BatchTechnique):
         check_kind(self, batch, "a table", "images", "sequences")
         members, rows = batch.y.shape[:2]
         share = draw_shares(self.alpha, rows if self.each == "row" else 1, key=make_key(key, step=0, place="share"))
-        share = share.expand(members, rows)
         partner = random.permutation(make_key(key, step=0, place="partner"), rows)
-        theirs = take_rows(batch.codes, partner)
-        if kind_of(batch) == "sequences":
-            codes = torch.maximum(  # a row without share has no say in the length
-                torch.where(share.unsqueeze(-1) > 0, batch.codes, 0), torch.where(share.unsqueeze(-1) < 1, theirs, 0)
-            )
-        else:
-            codes = torch.where(share.unsqueeze(-1) >= 0.5, batch.codes, theirs)
-        weight = None if batch.weight is None else mix_rows(batch.weight, partner, share)
-        x, y = mix_rows(batch.x, partner, share), mix_rows(batch.y, partner, share)
-        return batch._replace(x=x, codes=codes, y=y, weight=weight)
+        return mix_batch(batch, partner, share.expand(members, rows))

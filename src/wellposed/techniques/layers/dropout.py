@@ -6,12 +6,27 @@ This is the inverted form: nothing is left to do after training. In the classica
 $y = (1 - r)\,x$ afterwards (the weight scaling rule). For a linear network that is the mean over all masks; for a
 softmax over units that are off at random it is the normalized geometric mean over them.
 
+With a `shape` the rate differs over depth. Layer $i$ of the $n$ in a network has
+
+$$r_i = r \min\Bigl(1, \frac{i}{u}, \frac{n + 1 - i}{d}\Bigr)$$
+
+| shape | rises over $u$ layers | falls over $d$ layers |
+|---|---|---|
+| brick | | |
+| triangle | $n$ | |
+| funnel | | $n$ |
+| long_funnel | | $\lfloor n/2 \rfloor$ |
+| diamond | $\lfloor (n+1)/2 \rfloor$ | $n + 1 - u$ |
+| hexagon | $\lfloor (n+1)/3 \rfloor$ | $u$ |
+| stairs | | $n$, by two layers at a time |
+
 Good for large dense layers on few data: for linear regression it is ridge, with a penalty of $r / (1 - r)$ on each
 weight, in units of its input's spread. Bad before a batch norm, whose statistics shift when the masks are gone, and it
 takes two to three times as many epochs.
 
 Source: Srivastava et al., Dropout, JMLR 15 (2014), 1929-1958, https://jmlr.org/papers/v15/srivastava14a.html, section 4
-(the classical form), section 9.1 (ridge).
+(the classical form), section 9.1 (ridge). Shapes: Zimmer, Lindauer & Hutter, Auto-PyTorch Tabular, 2021,
+https://arxiv.org/abs/2006.13799 (there of the widths of networks, too).
 """
 
 from collections.abc import Mapping
@@ -29,6 +44,7 @@ from wellposed.techniques.stacked import StackedModule
 from wellposed.techniques.technique import Strength, spread, strength
 
 Scaling: TypeAlias = Literal["inverted", "classical"]
+Shape: TypeAlias = Literal["brick", "triangle", "funnel", "long_funnel", "diamond", "hexagon", "stairs"]
 
 
 def drop_units(
@@ -76,6 +92,22 @@ def _made(rate: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor
 _kept = lru_cache(maxsize=64)(_made)
 
 
+def share_at(shape: Shape, i: int, n: int) -> float:
+    """The share of the rate that layer `i` of `n` has, counted from 1; a single layer has all of it.
+
+    >>> [share_at("diamond", i, 4) for i in (1, 2, 3, 4)]
+    [0.5, 1.0, 0.6666666666666666, 0.3333333333333333]
+    >>> [share_at("stairs", i, 4) for i in (1, 2, 3, 4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
+    if shape == "stairs":
+        return 1 - 2 * ((i - 1 + n % 2) // 2) / n
+    rise, middle, third = {"triangle": n}, (n + 1) // 2, max(1, (n + 1) // 3)
+    rise |= {"diamond": middle, "hexagon": third}
+    fall = {"funnel": n, "long_funnel": max(1, n // 2), "diamond": n + 1 - middle, "hexagon": third}
+    return min(1.0, i / rise.get(shape, 1), (n + 1 - i) / fall.get(shape, 1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dropout(LayerTechnique):
     """Switch hidden units off at random during training.
@@ -83,12 +115,14 @@ class Dropout(LayerTechnique):
     Args:
         where: Before or after the activation.
         scaling: Scale up in training ("inverted"), or down afterwards ("classical").
-        rate: Probability that a unit is off; 0 changes nothing.
+        shape: How the rate differs over the layers of a network: "brick" is the same for all.
+        rate: Probability that a unit is off, in the layer where it is highest; 0 changes nothing.
     """
 
     axes: ClassVar[frozenset[int]] = frozenset({1})
     where: Where = "after"
     scaling: Scaling = "inverted"
+    shape: Shape = "brick"
     rate: Strength = strength(0.5, valid=(0.0, 0.99), search=(0.0, 0.7))
 
     def layer(self, shape: tuple[int, ...]) -> nn.Module:
@@ -104,10 +138,13 @@ class StackedDropout(StackedModule):
         super().__init__()
         self.technique = technique
         self.scaling = technique.scaling
+        self.shape = technique.shape
         self.register_buffer("key", torch.zeros((), dtype=torch.int64))
 
     def stacked(self, tensors: Mapping[str, Tensor], x: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
         rate = self.strength(tensors, "rate")
+        if self.shape != "brick":
+            rate = rate * share_at(self.shape, *self.position)
         if self.training:
             return drop_units(x, rate, key=tensors["key"], scaling=self.scaling)
         return x * (1 - spread(rate, x)) if self.scaling == "classical" else x

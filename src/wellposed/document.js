@@ -2,6 +2,10 @@
 const charts = JSON.parse(document.getElementById("charts").textContent);
 for (const [id, spec] of Object.entries(charts)) {
   const place = document.getElementById(id);
+  if (spec.concat) { // small charts side by side, as many as there is room for
+    spec.columns = Math.max(1, Math.floor(place.clientWidth / 240));
+    for (const part of spec.concat) part.width = Math.floor(place.clientWidth / spec.columns) - 72;
+  }
   vegaEmbed(place, spec, {
     actions: false,
     ast: true, // expressions are interpreted: nothing is compiled from text
@@ -30,3 +34,10 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     }
   });
 }
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // within an iframe the address of its link is that of the page around it
+  const content = document.getElementById("content");
+  content.focus();
+  content.scrollIntoView();
+});
