@@ -17,6 +17,7 @@ from wellposed.search_space import Space
 from wellposed.spaces import default_space
 from wellposed.study.engine import Engine, LocalEngine
 from wellposed.study.lock import hold
+from wellposed.study.ray_engine import RayEngine
 from wellposed.study.rungs import Halving, Rungs
 from wellposed.study.samplers import Sampler
 from wellposed.study.searching import Found, Plan, Search, Source, facts_of
@@ -185,7 +186,5 @@ def make_engine(name: str, setting: Setting, folder: Path | None) -> Engine:
     kind, _, address = name.partition(":")
     check_choice("engine", kind, ("local", "ray"))
     if kind == "ray":
-        from wellposed.study.ray_engine import RayEngine
-
         return RayEngine(setting, address=address or None)
     return LocalEngine(setting, folder)

@@ -87,7 +87,7 @@ class Leg(NamedTuple):
     Attributes:
         until: Epochs done at its end.
         leaving: Numbers of the trials that leave before it begins.
-        last: Whether it is the shard's last, at whose end the networks answer.
+        last: Whether the networks answer at its end: after the last epoch, and where rungs compare by answers.
         deadline: When it has to be left, by `time.monotonic` of the machine that trains; infinite for never.
     """
 
