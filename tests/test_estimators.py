@@ -336,8 +336,8 @@ def test_rows_are_held_out_where_that_makes_sense(iris: tuple[np.ndarray, np.nda
     y = np.repeat(np.arange(10), 4)
     assert [len(rows) for rows in hold_out("classification", y, share=0.25, seed=0)] == [30, 10]
     assert [len(rows) for rows in hold_out("classification", y, share=0.2, seed=0)] == [40, 0]
-    assert len(small().fit(*iris).bag_.population.record.validation_loss) == 30
-    assert not small(validation_share=0).fit(*iris).bag_.population.record.validation_loss
+    assert len(small().fit(*iris).committee_.bags[0].population.record.validation_loss) == 30
+    assert not small(validation_share=0).fit(*iris).committee_.bags[0].population.record.validation_loss
 
 
 def test_stopping_early_is_counted(iris: tuple[np.ndarray, np.ndarray]) -> None:
@@ -435,3 +435,29 @@ def test_a_regressor_is_saved_and_loaded_without_a_pickle(tmp_path: Path, iris: 
         WellposedRegressor.load(tmp_path)
     with pytest.raises(NotFittedError):
         number().save(tmp_path)
+
+
+@pytest.mark.parametrize("make", [WellposedClassifier, WellposedRegressor])
+def test_recipes_are_searched_where_trials_are_given(
+    iris: tuple[np.ndarray, np.ndarray], make: Callable[..., Any]
+) -> None:
+    model = make(trials=4, members=3, epochs=3, random_state=0).fit(*iris)
+    assert len(model.study_.trials) == 4 and model.recipe_ == model.study_.recipe and model.recipe_.epochs == 3
+    assert sum(len(bag.population) for bag in model.committee_.bags) == 3
+    again = make(trials=4, members=3, epochs=3, random_state=0).fit(*iris)
+    np.testing.assert_array_equal(model.predict(iris[0]), again.predict(iris[0]))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trials": -1}, "trials must be 0 or more"),
+        ({"trials": 2, "validation_share": 0}, "hold out rows for a search"),
+        ({"trials": 2, "dtype": "float64"}, "be 'float32' for a search"),
+    ],
+)
+def test_what_no_search_can_do_is_refused(iris: tuple[np.ndarray, np.ndarray], options: dict, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        WellposedClassifier(members=2, epochs=2, **options).fit(*iris)
+    with pytest.raises(BadInput, match="be all the same for a search"):
+        WellposedClassifier(trials=2, epochs=2).fit(*iris, sample_weight=np.arange(150) + 1.0)

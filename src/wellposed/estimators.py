@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from wellposed.bag import Bag
 from wellposed.checks import nearest, refusal
+from wellposed.committee import Committee
 from wellposed.devices import find_device
 from wellposed.files import read_json, write_json
 from wellposed.inputs.conventions import Weights, class_factors, read_features, read_training, tagged
@@ -27,7 +28,15 @@ from wellposed.inputs.encoders import FORMS, kind_of
 from wellposed.inputs.split import holdout
 from wellposed.presets import PRESETS
 from wellposed.recipe import Recipe
+from wellposed.search_space import space
+from wellposed.spaces import default_space
+from wellposed.study.engine import LocalEngine
+from wellposed.study.final import train_committee
+from wellposed.study.searching import Plan, Search
+from wellposed.study.shard import Setting
 
+UNSEARCHED = ("optimizer.momentum", "optimizer.decay", "*Norm.momentum")
+"""Strengths that a search leaves as they are written."""
 FEWEST_ROWS = 20
 """Rows below which none is held out for early stopping."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -38,6 +47,9 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         recipe: A preset's name (`plain`, `sound`, `book`), the path of a recipe's `.toml` file, or a `Recipe`.
+        trials: How many recipes are tried first: around the one that is asked for, or in the default space where that
+            is `sound`; 0 for none. The networks are then of those that did best together on the held-out rows, and are
+            trained on these as well.
         members: How many networks are trained, and asked for each answer.
         epochs: In place of the recipe's.
         batch_size: In place of the recipe's.
@@ -51,8 +63,9 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: The same number gives the same result.
 
     Attributes:
-        bag_: The networks, and how rows are encoded for them.
-        recipe_: What each network is.
+        committee_: The networks, and how rows are encoded for them.
+        study_: What was tried; None where nothing was.
+        recipe_: What each network is; of a search, the best trial's recipe.
         classes_: The labels, sorted.
         n_iter_: Epochs done until the last network had stopped.
         n_features_in_: Columns seen; not for images.
@@ -73,6 +86,7 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         recipe: str | Path | Recipe = "sound",
+        trials: int = 0,
         members: int = 16,
         epochs: int | None = None,
         batch_size: int | Literal["all"] | None = None,
@@ -83,6 +97,7 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.recipe = recipe
+        self.trials = trials
         self.members = members
         self.epochs = epochs
         self.batch_size = batch_size
@@ -107,13 +122,13 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight is not None:
             weight = weight * class_factors(self.class_weight, part.target, classes, codes, weight)[codes]
         train(self, part, weight, task="classification")
-        labels = self.bag_.target.decode(np.arange(len(classes)))
+        labels = self.committee_.target.decode(np.arange(len(classes)))
         self.classes_ = labels.astype(part.target.dtype)
         return self
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:
         """The probability of each class, in the order of `classes_`."""
-        return np.asarray(answer(self, X), dtype=str(self.bag_.population.dtype).removeprefix("torch."))
+        return np.asarray(answer(self, X), dtype=str(self.committee_.bags[0].population.dtype).removeprefix("torch."))
 
     def predict(self, X: Any) -> Shaped[np.ndarray, " N"]:
         """The most probable label of each row."""
@@ -133,7 +148,7 @@ class WellposedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         estimator = cls(device=device)
         load(estimator, Path(folder), task="classification")
-        estimator.classes_ = estimator.bag_.target.decode(np.arange(len(estimator.bag_.target.classes)))
+        estimator.classes_ = estimator.committee_.target.decode(np.arange(len(estimator.committee_.target.classes)))
         return estimator
 
     def __sklearn_tags__(self) -> Tags:
@@ -145,6 +160,9 @@ class WellposedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         recipe: A preset's name (`plain`, `sound`, `book`), the path of a recipe's `.toml` file, or a `Recipe`.
+        trials: How many recipes are tried first: around the one that is asked for, or in the default space where that
+            is `sound`; 0 for none. The networks are then of those that did best together on the held-out rows, and are
+            trained on these as well.
         members: How many networks are trained, and asked for each answer.
         epochs: In place of the recipe's.
         batch_size: In place of the recipe's.
@@ -166,6 +184,7 @@ class WellposedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         recipe: str | Path | Recipe = "sound",
+        trials: int = 0,
         members: int = 16,
         epochs: int | None = None,
         batch_size: int | Literal["all"] | None = None,
@@ -175,6 +194,7 @@ class WellposedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.recipe = recipe
+        self.trials = trials
         self.members = members
         self.epochs = epochs
         self.batch_size = batch_size
@@ -266,6 +286,12 @@ def train(estimator: Estimator, part: Part, weight: Weights, *, task: Task) -> N
     kept, held = hold_out(task, part.target, share=estimator.validation_share, seed=seed)
     kind: Kind = "table" if isinstance(part.features, pd.DataFrame) else "images"
     scaled = None if weight.min() == weight.max() else weight / weight.mean()
+    trials = index(estimator.trials)
+    if trials < 0:
+        raise refusal("trials", "be 0 or more", trials)
+    if trials:
+        train_best(estimator, part, kept, held, scaled, kind=kind, trials=trials, seed=seed, task=task)
+        return
     bag, rows = Bag.prepare(
         part.take(kept),
         task=task,
@@ -283,14 +309,48 @@ def train(estimator: Estimator, part: Part, weight: Weights, *, task: Task) -> N
     for _ in bag.train(rows, validation):
         pass
     bag.refuse_untrained()
-    estimator.bag_, estimator.recipe_, estimator.n_iter_ = bag, bag.population.recipe, bag.population.record.epochs
+    estimator.committee_, estimator.study_, estimator.recipe_ = Committee((bag,)), None, bag.population.recipe
+    estimator.n_iter_ = bag.population.record.epochs
+
+
+def train_best(
+    estimator: Estimator,
+    part: Part,
+    kept: np.ndarray,
+    held: np.ndarray,
+    scaled: np.ndarray | None,
+    *,
+    kind: Kind,
+    trials: int,
+    seed: int,
+    task: Task,
+) -> None:
+    """Search recipes, train the bag that they make together, and note what came of it in the estimator."""
+    if not len(held):
+        must = f"hold out rows for a search: a positive share of {FEWEST_ROWS} rows at least"
+        raise refusal("validation_share", must, estimator.validation_share, "Set trials to 0, or give more rows.")
+    if scaled is not None:
+        raise refusal("sample_weight", "be all the same for a search", "different weights", "Set trials to 0.")
+    if estimator.dtype != "float32":
+        raise refusal("dtype", "be 'float32' for a search", estimator.dtype, "Set trials to 0.")
+    recipe = choose_recipe(estimator, kind, len(kept))
+    source = space(recipe, fixed=UNSEARCHED) if estimator.recipe != "sound" else default_space(kind, len(kept), task)
+    source = replace(source, base=replace(source.base, epochs=recipe.epochs, batch_size=recipe.batch_size))
+    setting = Setting(task, part.take(kept), part.take(held), device=find_device(estimator.device))
+    running = Search(setting, source, plan=Plan(trials=trials, seed=seed), engine=LocalEngine(setting), store=None)
+    for _ in running.run():
+        pass
+    study = running.study()
+    committee = train_committee(study, setting, networks=index(estimator.members), refit="all")
+    estimator.committee_, estimator.study_, estimator.recipe_ = committee, study, study.recipe
+    estimator.n_iter_ = max(bag.population.record.epochs for bag in committee.bags)
 
 
 def answer(estimator: Estimator, X: Any) -> Float[np.ndarray, "N C"]:
     """What the bag says of rows: probabilities, or one column of numbers."""
     check_is_fitted(estimator)
-    bag = estimator.bag_
-    return np.asarray(bag.answer(read_features(estimator, X, images=isinstance(bag.encoder, ImageEncoder))))
+    committee = estimator.committee_
+    return np.asarray(committee.answer(read_features(estimator, X, images=isinstance(committee.encoder, ImageEncoder))))
 
 
 def save(estimator: Estimator, folder: Path) -> None:
@@ -304,25 +364,26 @@ def save(estimator: Estimator, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "estimator.json", seen)
-    estimator.bag_.save(folder)
+    estimator.committee_.save(folder)
 
 
 def load(estimator: Estimator, folder: Path, *, task: Task) -> None:
     """Read what `save` wrote into an estimator."""
-    bag = Bag.load(folder, device=find_device(estimator.device))
-    if bag.task != task:
-        raise refusal(f"{folder}", f"hold a model for {task}", bag.task)
-    if kind_of(bag.encoder) not in ("table", "images"):
+    committee = Committee.load(folder, device=find_device(estimator.device))
+    if committee.task != task:
+        raise refusal(f"{folder}", f"hold a model for {task}", committee.task)
+    if kind_of(committee.encoder) not in ("table", "images"):
         do = "Ask it with `wellposed predict`."
-        raise refusal(f"{folder}", "hold a model for tables or images", FORMS[kind_of(bag.encoder)], do)
+        raise refusal(f"{folder}", "hold a model for tables or images", FORMS[kind_of(committee.encoder)], do)
     path = folder / "estimator.json"
     try:
         n_iter, n_features, names = (read_json(path)[key] for key in ("n_iter", "n_features_in", "feature_names_in"))
     except (KeyError, TypeError) as error:
         raise refusal(f"{path}", "hold what `save` wrote", str(error), "Restore it, or train again.") from error
-    estimator.bag_, estimator.recipe_, estimator.n_iter_ = bag, bag.population.recipe, n_iter
-    dtype = str(bag.population.dtype).removeprefix("torch.")
-    estimator.set_params(recipe=bag.population.recipe, members=len(bag.population), dtype=dtype)
+    recipe, members = committee.bags[0].population.recipe, sum(len(bag.population) for bag in committee.bags)
+    estimator.committee_, estimator.study_, estimator.recipe_, estimator.n_iter_ = committee, None, recipe, n_iter
+    dtype = str(committee.bags[0].population.dtype).removeprefix("torch.")
+    estimator.set_params(recipe=recipe, members=members, dtype=dtype)
     if n_features is not None:
         estimator.n_features_in_ = n_features
     if names is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +20,17 @@ from wellposed.committee import Committee, voices
 from wellposed.files import write_json, write_text
 from wellposed.inputs.dataset import Data, Features, Part, Rows, Sequences
 from wellposed.inputs.encoders import Encoder
-from wellposed.inputs.parts import Split, join_parts, split
+from wellposed.inputs.parts import Split, split
 from wellposed.inputs.sequences import SequenceEncoder
 from wellposed.population.population import Progress
 from wellposed.presets import Preset, sound
 from wellposed.recipe import Recipe
 from wellposed.remarks import Asked, ask, by_network, measure_bagging, passes_of, remark, together
 from wellposed.statistics import mean_interval
-from wellposed.study.searching import network_seed
+from wellposed.study.final import Group, Refit, choose_groups, seat
+from wellposed.study.shard import Setting
 from wellposed.study.study import Study
 
-Refit: TypeAlias = Literal["train", "all"]
 PARTS = ("train", "validation", "test")
 SCHEMA = 1
 """Of `result.json`."""
@@ -98,8 +98,10 @@ class Fit:
             raise refusal("--members", "be at least 1", members)
         began, parts = time.monotonic(), split_for_test(data, test_share=test_share, seed=seed)
         chosen = recipe if isinstance(recipe, Recipe) else recipe(data.kind, len(parts.train))
-        groups = [([chosen] * members, seed)]
-        return cls._build(data, parts, groups, seed, began, infinite_is_missing, device, refit="train")
+        setting = Setting(
+            data.task, parts.train, parts.validation, infinite_is_missing=infinite_is_missing, device=str(device)
+        )
+        return cls._seat(data, parts, [Group((chosen,) * members, seed)], setting, seed, began, refit="train")
 
     @classmethod
     def of_study(
@@ -127,50 +129,37 @@ class Fit:
             infinite_is_missing: As in `prepare`.
             device: Where training runs.
         """
-        groups: dict[tuple[object, ...], tuple[list[Recipe], list[int]]] = {}
-        for trial, count in study.bag(members):
-            recipes, seeds = groups.setdefault(trial.recipe.structure(), ([], []))
-            recipes += [trial.recipe] * count
-            seeds += [trial.seed, *(network_seed(trial.seed, i) for i in range(1, count))]
-        fitting = cls._build(
-            data, parts, list(groups.values()), study.seed, began, infinite_is_missing, device, refit=refit
+        groups = choose_groups(study, members)
+        setting = Setting(
+            data.task, parts.train, parts.validation, infinite_is_missing=infinite_is_missing, device=str(device)
         )
-        return replace(fitting, study=study)
+        return replace(cls._seat(data, parts, groups, setting, study.seed, began, refit=refit), study=study)
 
     @classmethod
-    def _build(
+    def _seat(
         cls,
         data: Data,
         parts: Split,
-        groups: Sequence[tuple[list[Recipe], int | list[int]]],
+        groups: Sequence[Group],
+        setting: Setting,
         seed: int,
         began: float,
-        infinite_is_missing: bool,
-        device: str | torch.device,
         *,
         refit: Refit,
     ) -> "Fit":
-        train = join_parts(parts.train, parts.validation) if refit == "all" else parts.train
-        made = [
-            Bag.prepare(
-                train, task=data.task, recipe=recipes, members=len(recipes), seed=seeds,
-                infinite_is_missing=infinite_is_missing, device=device,
-            )
-            for recipes, seeds in groups
-        ]  # fmt: skip
-        bags = [bag for bag, _ in made]
+        seated = seat(groups, setting, refit=refit)
+        bags = [one.bag for one in seated]
         held = (parts.test,) if refit == "all" else (parts.validation, parts.test)
         told = [note for part in held for note in cut_notes(bags[0].encoder, part.features)]
-        advice = [str(advice) for recipes, _ in groups for advice in recipes[0].check(data)]
+        advice = [str(advice) for group in groups for advice in group.recipes[0].check(data)]
         notes = dict.fromkeys((*data.notes, *bags[0].encoder.notes, *told, *advice))
         if data.task == "classification":
             known = np.isin(parts.test.target.astype(str), [str(label) for label in bags[0].target.classes])
             if not known.all():
                 parts = replace(parts, test=parts.test.take(known.nonzero()[0]))
                 notes[f"Left out {(~known).sum()} test rows whose class no training row has."] = None
-        stop_by = [None if refit == "all" else b.rows(parts.validation.features, parts.validation.target) for b in bags]
-        rows = tuple(rows for _, rows in made)
-        return cls(data, parts, Committee(tuple(bags)), rows, tuple(stop_by), seed, tuple(notes), began)
+        rows, stop_by = tuple(one.rows for one in seated), tuple(one.validation for one in seated)
+        return cls(data, parts, Committee(tuple(bags)), rows, stop_by, seed, tuple(notes), began)
 
     def train(self) -> Iterator[tuple[int, Progress]]:
         """Train bag after bag, telling which; leaving the iteration early is safe, `finish` counts what was reached."""

@@ -203,9 +203,23 @@ def thinned(numbers: Sequence[int], limit: int = N_TABLE_ROWS) -> list[int]:
 
 
 def command(result: dict[str, Any]) -> str:
-    """The command that repeats the fit, as far as the result knows it."""
-    data = result["data"]
-    words = ["wellposed", "fit", data["name"], *data.get("flags", ())]
-    words += ["--target", data["target"], "--task", data["task"]]
-    words += ["--recipe", "recipe.toml", "--members", result["members"]["count"], "--seed", result["seed"]]
-    return shlex.join(str(word) for word in words)
+    """The command that repeats the fit, as far as the result knows it.
+
+    A search, which is repeated as it was, needs no recipe.
+    """
+    data, given = result["data"], result.get("given")
+    if given is None:
+        words = ["wellposed", "fit", data["name"], *data.get("flags", ())]
+        words += ["--target", data["target"], "--task", data["task"]]
+    else:
+        words = ["wellposed", "fit", given["data"]]
+        for name, value in given.items():
+            for one in value if isinstance(value, list) else [value]:
+                words += [] if name == "data" else [f"--{name}", one]
+    if "search" in result:
+        found = result["search"]
+        words += ["--trials", len(found["trials"]), "--sampler", found["sampler"], "--halving", found["halving"]]
+        words += ["--metric", found["minimized"], "--refit", found["refit"]]
+    else:
+        words += ["--recipe", "recipe.toml"]
+    return shlex.join(str(word) for word in [*words, "--members", result["members"]["count"], "--seed", result["seed"]])

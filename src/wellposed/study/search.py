@@ -4,10 +4,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from wellposed.checks import check_choice, check_number, refusal
+from wellposed.checks import check_choice, check_count, check_number, refusal
 from wellposed.devices import find_device
 from wellposed.inputs.dataset import Data
 from wellposed.inputs.given import Given, read_given
@@ -16,7 +17,9 @@ from wellposed.recipe import Recipe
 from wellposed.search_space import Space
 from wellposed.spaces import default_space
 from wellposed.study.engine import Engine, LocalEngine
+from wellposed.study.final import Refit, train_committee
 from wellposed.study.lock import hold
+from wellposed.study.nested import Nested, judge_committee
 from wellposed.study.ray_engine import RayEngine
 from wellposed.study.rungs import Halving, Rungs
 from wellposed.study.samplers import Sampler
@@ -45,6 +48,9 @@ def search(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     out: str | Path | None = None,
     resume: bool = False,
+    nested: int = 0,
+    networks: int = 16,
+    refit: Refit = "all",
     progress: Callable[[Found], object] | None = None,
 ) -> Study:
     """Find the recipe that does best on validation rows.
@@ -74,12 +80,20 @@ def search(
         device: Where networks train.
         out: A folder for `study.db`, where trials are stored as they end.
         resume: Go on with the study that `out` holds.
+        nested: Repeat everything on so many splits of the rows, each with test rows of its own, and judge it there:
+            `Study.nested` says what the whole procedure is worth. 0 for none, else 2 at least; True is 5.
+        networks: Of the committee that each of these repetitions ends with.
+        refit: Which rows its networks are trained on.
         progress: Called now and then with how far the search is.
 
     Raises:
         BadInput: An argument is not what it must be, or `out` holds another study, or none to resume.
     """
-    loaded = read_given(data)
+    check_count("nested", int(nested), least=0)
+    check_choice("refit", refit, ("train", "all"))
+    loaded, splits = read_given(data), 5 if nested is True else nested
+    if splits == 1:
+        raise refusal("nested", "be 0, or 2 splits at least", nested)
     parts = split(loaded, test_share=test_share, seed=seed)
     setting = setting_of(loaded, parts, metric=metric, device=device)
     source = source_of(space, loaded, len(parts.train))
@@ -96,13 +110,31 @@ def search(
     deadline = math.inf if budget is None else time.monotonic() + budget
     folder = None if out is None else Path(out)
     with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(hold(folder))
         searching = open_search(
             stack, setting, source, plan, folder=folder, resume=resume, engine=engine, fingerprint=loaded.fingerprint
         )
         for found in searching.run(deadline=deadline):
             if progress is not None:
                 progress(found)
-        return searching.study()
+        study = searching.study()
+    if not splits:
+        return study
+    scores, found_by = list[float](), list[float]()
+    for i in range(splits):
+        own = split(loaded, test_share=test_share, seed=seed + 1 + i)
+        place = replace(setting, train=own.train, validation=own.validation)
+        again = Search(place, source, plan=replace(plan, seed=seed + 1 + i), engine=LocalEngine(place), store=None)
+        for found in again.run():
+            if progress is not None:
+                progress(found)
+        committee = train_committee(again.study(), place, networks=networks, refit=refit)
+        scores.append(judge_committee(committee, own.test))
+        found_by.append(again.study().best.metric)
+    ratio = len(parts.test) / (len(parts.train) + len(parts.validation))
+    name = "accuracy" if loaded.task == "classification" else "rmse"
+    return replace(study, nested=Nested.of(name, scores, found_by, ratio=ratio))
 
 
 def setting_of(
@@ -155,21 +187,20 @@ def open_search(
     engine: str = "local",
     fingerprint: str = "",
 ) -> Search:
-    """A search that is held, stored in its folder and trained by an engine, until the stack is closed.
+    """A search that is stored in a folder and trained by an engine, until the stack is closed.
 
     Args:
         stack: What is opened is closed with it.
         setting: The rows, and what is minimized.
         source: Where recipes come from.
         plan: How it is searched.
-        folder: Where the study is stored; None for nowhere.
+        folder: Where the study is stored, held by the caller; None for nowhere.
         resume: Go on with what is there.
         engine: "local", "ray" or "ray:ADDRESS".
         fingerprint: Of the data.
     """
     store = None
     if folder is not None:
-        stack.enter_context(hold(folder))
         path, facts = folder / STORE, facts_of(setting, source, plan, fingerprint)
         if path.exists() and not resume:
             raise refusal(str(folder), "hold no study yet", "one", "Resume it, or name another folder.")

@@ -18,6 +18,7 @@ from wellposed.recipe import Recipe
 from wellposed.search_space import Dimension
 from wellposed.study.importance import Importances, importances
 from wellposed.study.narrowing import Narrowing, narrow
+from wellposed.study.nested import Nested
 from wellposed.study.optimism import Optimism, Score, optimism
 from wellposed.study.pages import search_sections
 from wellposed.study.shard import Metric
@@ -41,6 +42,7 @@ class Study:
         targets: The classes `N`, or scaled numbers `N 1`, of the validation rows.
         seconds: Of the whole search.
         facts: What was searched and how, as plain values.
+        nested: What the whole procedure is worth on rows that it has not seen; None where that was not asked.
     """
 
     task: Task
@@ -51,6 +53,7 @@ class Study:
     targets: Tensor
     seconds: float
     facts: Mapping[str, Any]
+    nested: Nested | None = None
 
     @property
     def best(self) -> Trial:
@@ -137,6 +140,7 @@ class Study:
         """All of it as plain values, without the answers."""
         return {
             **self.facts,
+            "nested": None if self.nested is None else self.nested.to_json(),
             "metric": self.metric,
             "seconds": self.seconds,
             "best": self.best.number,
@@ -183,7 +187,7 @@ class Study:
             lines.append(
                 f"  trial {trial.number}: {self.metric} {trial.score:.4f}, {name} {trial.metric:.4f}  {values}"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *([] if self.nested is None else [str(self.nested)])])
 
     def _answers(self, trials: Sequence[Trial]) -> Float32[Tensor, "K N C"]:
         return torch.stack([t.answers for t in trials if t.answers is not None])
