@@ -98,6 +98,7 @@ def a_search(n: int = 64) -> dict[str, Any]:
         "trials": trials,
         "dimensions": dimensions,
         "sampler": "tpe",
+        "minimized": "loss",
         "halving": "hyperband",
         "refit": "none",
         "metric": "accuracy",
