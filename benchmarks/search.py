@@ -358,21 +358,22 @@ def ours(task: Task, halving: Halving, seed: int, device: str = "cpu") -> Outcom
     return Outcome(seconds, accuracy, epochs, seconds - engine.seconds, seconds - engine.trained)
 
 
-def contestants(task: Task) -> dict[str, Contestant]:
-    """Everybody who takes part in a task, peers first."""
+def contestants(task: Task, *, every: bool = False) -> dict[str, Contestant]:
+    """Everybody who takes part in a task, peers first; `every` adds peers with all threads in each operation."""
     if task.name == "gpu":
         return {
             "plain loop on the GPU (extrapolated)": one_at_a_time,
             "wellposed on the GPU": lambda task, seed: ours(task, "none", seed, "cuda"),
         }
     found: dict[str, Contestant] = {}
-    for threads in sorted({1, CORES}):
+    numbers = sorted({1, CORES}) if every else [1]
+    for threads in numbers:
         found[f"Optuna, plain loop, {_count(threads, 'thread')}"] = functools.partial(
             with_optuna, skorch=False, threads=threads
         )
     if CORES > 1:
         found[f"Optuna, plain loop, {CORES} jobs"] = functools.partial(with_optuna, skorch=False, threads=1, jobs=CORES)
-    for threads in sorted({1, CORES}):
+    for threads in numbers:
         found[f"Optuna, skorch, {_count(threads, 'thread')}"] = functools.partial(
             with_optuna, skorch=True, threads=threads
         )
@@ -386,14 +387,15 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def measure(task: Task, running: dict[str, Contestant], rounds: int) -> dict[str, list[Outcome]]:
-    """Everybody in turn, round after round, after a small study each that is not counted."""
+def measure(task: Task, running: dict[str, Contestant], rounds: int, peers: int) -> dict[str, list[Outcome]]:
+    """Everybody in turn, round after round (peers in the first ones), after a small study each that is not counted."""
     for run in running.values():
         run(replace(task, trials=2, epochs=2), 0)
     found: dict[str, list[Outcome]] = {who: [] for who in running}
     for seed in range(rounds):
         for who, run in running.items():
-            found[who].append(run(task, seed))
+            if seed < peers or who.startswith("wellposed"):
+                found[who].append(run(task, seed))
     return found
 
 
@@ -426,11 +428,12 @@ def judge(task: Task, found: dict[str, list[Outcome]]) -> dict[str, Any]:
         }  # fmt: skip
     differences = {}
     for one, other in _pairs(fastest, found):
-        interval = paired_interval(accuracies[one], accuracies[other])
+        n = min(len(accuracies[one]), len(accuracies[other]))
+        interval = paired_interval(accuracies[one][:n], accuracies[other][:n])
         differences[f"{one} - {other}"] = asdict(interval)
         print(
             f"best accuracy of {one} less that of {other}: {interval.estimate:+.4f} "
-            f"({interval.low:+.4f} to {interval.high:+.4f}, {len(found[one])} seeds)"
+            f"({interval.low:+.4f} to {interval.high:+.4f}, {n} seeds)"
         )
     for who, aim in zip(_ours(found), AIMS[task.name], strict=False):
         print(f"{who}: {table[who]['ratio']:.1f} times, aimed at {aim:g};", end=" ")
@@ -466,6 +469,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", choices=("digits", "mnist500", "gpu"), action="append")
     parser.add_argument("--rounds", type=int, default=5, help="studies of each contestant, of the seeds 0, 1, ...")
+    parser.add_argument("--peers", type=int, default=3, help="rounds of the peers, which take their time")
+    parser.add_argument("--every", action="store_true", help="peers with all threads in each operation, too")
     parser.add_argument("--only", action="append", help="contestants whose names begin so; nothing is stored")
     parser.add_argument("--trials", type=int, help="another number, to see that it runs; nothing is stored")
     parser.add_argument("--epochs", type=int, help="likewise")
@@ -477,10 +482,10 @@ def main() -> None:
     for name in options.task or ["digits", "mnist500", *(["gpu"] if torch.cuda.is_available() else [])]:
         task = make_task(name)
         task = replace(task, trials=options.trials or task.trials, epochs=options.epochs or task.epochs)
-        running = contestants(task)
+        running = contestants(task, every=options.every)
         if options.only:
             running = {who: run for who, run in running.items() if who.startswith(tuple(options.only))}
-        figures[name] = judge(task, measure(task, running, options.rounds))
+        figures[name] = judge(task, measure(task, running, options.rounds, options.peers))
     if not (options.only or options.trials or options.epochs):
         print("\nstored in", common.save("search", {"tasks": plain(figures)}))
 
