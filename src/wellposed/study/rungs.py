@@ -19,6 +19,7 @@ from wellposed.brackets import list_brackets
 from wellposed.checks import check_choice, check_count, refusal
 
 Halving: TypeAlias = Literal["none", "successive", "hyperband", "asha"]
+HALVINGS: tuple[Halving, ...] = ("none", "successive", "hyperband", "asha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Rungs:
     least: float = 1 / 9
 
     def __post_init__(self) -> None:
-        check_choice("halving", self.halving, ("none", "successive", "hyperband", "asha"))
+        check_choice("halving", self.halving, HALVINGS)
         check_count("eta", self.eta, least=2)
         if not 0 < self.least <= 1:
             raise refusal("least", "be a share of the epochs, above 0", self.least)

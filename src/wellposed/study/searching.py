@@ -41,7 +41,7 @@ class Plan:
         sampler: "grid", "random", "sobol", "tpe", "gp" or "cmaes". A list of recipes is gone through in order.
         seed: Of everything drawn.
         generation: How many trials are asked for at once; None for all at once by samplers that learn nothing, and
-            for a quarter of them, eight at least, by the others.
+            for a quarter of them by the others, or half where losers leave; eight at least.
         rungs: When trials leave.
         points: Of a grid, in each range.
         most: Networks that train together at most.
@@ -64,8 +64,8 @@ class Plan:
 
     def size(self, generation: int) -> int:
         """How many trials a generation has."""
-        learns = self.sampler in ("tpe", "gp", "cmaes")
-        asked = self.generation or (max(8, self.trials // 4) if learns else self.trials)
+        parts = 1 if self.sampler not in ("tpe", "gp", "cmaes") else 4 if self.rungs.halving == "none" else 2
+        asked = self.generation or max(min(8, self.trials), self.trials // parts)
         return self.rungs.size(generation, asked)
 
 
