@@ -84,7 +84,7 @@ def test_outcome_in_words() -> None:
 
 def test_optimism_in_words() -> None:
     assert optimism_words(a_search()) == (
-        "The best of many looks better than it is on the rows that chose it: accuracy 0.7000 on validation rows there, "
+        "The best of many looks better than it is on the rows that chose it: accuracy 0.7000 there, "
         f"0.6000 expected of fresh rows (95{SPACE}% interval 0.5000 to 0.6500). The search never saw the test rows."
     )
     one = optimism_words(a_search(optimism={"apparent": 0.7, "corrected": 0.6, "low": NAN, "high": None}))

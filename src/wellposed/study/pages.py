@@ -115,9 +115,10 @@ def optimism_words(search: dict[str, Any]) -> str:
     found = search.get("optimism") or {}
     if not (known(found.get("apparent")) and known(found.get("corrected"))):
         return ""
+    name = str(found.get("score") or metric_name(search)).replace("_", " ")
     words = (
         "The best of many looks better than it is on the rows that chose it: "
-        f"{_measured(search, found['apparent'])} there, {number(found['corrected'])} expected of fresh rows"
+        f"{name} {number(found['apparent'])} there, {number(found['corrected'])} expected of fresh rows"
     )
     if known(found.get("low")) and known(found.get("high")):
         words += f" (95{SPACE}% interval {number(found['low'])} to {number(found['high'])})"

@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,6 +124,9 @@ class Search:
             store.refuse_other(self.facts)
             self.trials = store.trials(answers=True)
             self.seconds = float(store.facts.get("seconds", 0.0))
+        ended = [t for t in self.trials if t.state != "queued"]
+        self._n_ended, self._best = len(ended), min((t.score for t in ended if t.state == "complete"), default=math.inf)
+        self._kept = sorted(t.score for t in ended if t.answers is not None)
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -297,20 +301,22 @@ class Search:
         )
 
     def _finish(self, ended: Sequence[Trial]) -> None:
-        """Take what has ended, store it in one transaction, and keep the answers of the best alone."""
+        """Take what has ended, store it in one transaction, and keep the answers of the best so far alone."""
         fresh = [t for t in ended if self.trials[t.number].state == "queued"]
-        scores = sorted(t.score for t in [*self.trials, *fresh] if t.answers is not None and math.isfinite(t.score))
-        worst = scores[KEPT - 1] if len(scores) >= KEPT else math.inf
-        fresh = [t if t.score <= worst else replace(t, answers=None) for t in fresh]
+        for score in (t.score for t in fresh if t.answers is not None):
+            insort(self._kept, score)
+        del self._kept[KEPT:]
+        worst = self._kept[-1] if len(self._kept) == KEPT else math.inf
+        fresh = [t if t.answers is None or t.score <= worst else replace(t, answers=None) for t in fresh]
         if fresh and self.store is not None:
             self.store.finish(fresh)
         for trial in fresh:
             self.trials[trial.number] = trial
+        self._n_ended += len(fresh)
+        self._best = min([self._best, *(t.score for t in fresh if t.state == "complete")])
 
     def _found(self, generation: int, living: int, epoch: float) -> Found:
-        ended = [t for t in self.trials if t.state != "queued"]
-        best = min((t.score for t in ended if t.state == "complete"), default=math.inf)
-        return Found(len(ended), self.plan.trials, generation, living, epoch, best, self.seconds)
+        return Found(self._n_ended, self.plan.trials, generation, living, epoch, self._best, self.seconds)
 
 
 def _score_at(curve: Sequence[float], share: float, recipe: Recipe, asks: bool, score: float) -> float:
