@@ -73,7 +73,20 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Put plain values into the file as JSON that any reader accepts.
+    """Put plain values into the file as JSON; see `json_text`."""
+    write_text(path, json_text(value) + "\n")
+
+
+def json_text(value: object) -> str:
+    """Plain values as JSON that any reader accepts.
+
+    >>> print(json_text({"loss": math.nan, "widths": (3,)}))
+    {
+      "loss": null,
+      "widths": [
+        3
+      ]
+    }
 
     Mappings, lists, tuples, strings, numbers (NumPy's too), booleans and None are written; keys become strings. JSON
     has no NaN and no infinity: both are written as null, "not known".
@@ -81,8 +94,7 @@ def write_json(path: str | Path, value: object) -> None:
     Raises:
         TypeError: Another kind of value is among them.
     """
-    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
@@ -163,7 +175,7 @@ def claim_folder(path: str | Path, *, name: str = "--out") -> Path:
         raise refusal(name, must, str(path), f"It holds {entry.name!r}. Name another.")
     probe = folder / ".tmp-claim"
     write_bytes(probe, b"")
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # the other process may have been quicker
     return folder
 
 

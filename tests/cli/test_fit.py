@@ -1,71 +1,38 @@
-"""The command line as a stranger uses it: what it prints, what it leaves behind, and how it refuses."""
+"""`fit` as a stranger uses it: what it prints, what it leaves behind, and how it refuses."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import math
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.cli.helpers import Outcome
 
-from wellposed import cli
+from wellposed.search_space import read_dimensions
+from wellposed.study.store import Store
 
-RECIPE = """
-epochs = 60
-batch_size = 16
-
-[net]
-kind = "MLP"
-widths = [16]
-
-[[technique]]
-kind = "Standardize"
-
-[[technique]]
-kind = "BatchNorm"
-
-[[technique]]
-kind = "Patience"
-epochs = 15
-"""
-
-
-class Outcome:
-    """What one command printed and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.toml").write_text(RECIPE)
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["wellposed", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-            raise SystemExit(0)
-        captured = capfd.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
-
-    return command
+MADE = ["model", "recipe.toml", "report.html", "result.json", "study.lock"]
 
 
 def fit(run, data: str = "iris", *more: object) -> Outcome:
     return run("fit", data, "--recipe", "small.toml", "--members", 2, *more)
 
 
+def search(run, *more: object, data: str = "iris", trials: int = 4) -> Outcome:
+    return run("fit", data, "--recipe", "short.toml", "--trials", trials, "--members", 3, "--out", "run", *more)
+
+
+def result_of(folder: str) -> dict:
+    return json.loads(Path(folder, "result.json").read_text())
+
+
 def test_fit_writes_the_result_folder_and_says_so(run, tmp_path: Path) -> None:
     done = fit(run)
     assert done.code == 0 and "report.html" in done.out and "generalization gap" in done.out
     folder = tmp_path / "wellposed-iris"
-    assert sorted(p.name for p in folder.iterdir()) == ["model", "recipe.toml", "report.html", "result.json"]
+    assert sorted(p.name for p in folder.iterdir()) == MADE
     result = json.loads((folder / "result.json").read_text())
     assert result["schema"] == 1 and result["metrics"]["test"]["accuracy"] >= 0.8
     assert not list(folder.rglob("*.pkl")) and not list(folder.rglob(".tmp*"))
@@ -78,18 +45,66 @@ def test_json_and_quiet(run) -> None:
     assert fit(run, "iris", "--quiet").out == ""
 
 
-def test_predict_answers_row_by_row(run, tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a b": np.arange(60.0), "c,d": ["x", "y"] * 30, "label": ["lo"] * 30 + ["hi"] * 30})
-    frame.to_csv("rows.csv", index=False)
-    assert fit(run, "rows.csv", "--out", "run").code == 0
-    frame[["c,d", "a b"]].iloc[:1].to_csv("one.csv", index=False)
-    done = run("predict", "run", "one.csv", "--proba")
-    lines = done.out.splitlines()
-    assert done.code == 0 and lines[0] == "prediction,p(hi),p(lo)" and lines[1].startswith("lo,") and len(lines) == 2
-    assert run("predict", "run", "rows.csv", "--out", "answers.csv").code == 0
-    assert (pd.read_csv("answers.csv")["prediction"] == frame["label"]).mean() > 0.9
-    refused = run("predict", "run", "iris")
-    assert refused.code == 2 and "a b" in refused.err
+def test_a_search_leaves_its_study_and_says_what_it_did(run) -> None:
+    done = search(run)
+    assert done.code == 0 and "4 trials (1 complete, 3 pruned)" in done.out and "on new rows expect" in done.out
+    assert sorted(p.name for p in Path("run").iterdir()) == sorted([*MADE, "study.db"])
+    assert not list(Path("run").rglob(".tmp*")) and Path("run/study.lock").read_text() == ""
+    result = result_of("run")
+    found = result["search"]
+    assert result["given"] == {"data": "iris", "recipe": "short.toml"} and result["trials"] == len(found["trials"]) == 4
+    assert sum(chosen["networks"] for chosen in found["chosen"]) == result["members"]["count"] == 3
+    assert found["refit"] == "all" and found["optimism"]["n_trials"] == 1 and not result["interrupted"]
+    with Store.open("run/study.db", readonly=True) as store:
+        trials, dimensions = store.trials(), read_dimensions(store.spec["space"])
+    assert [t.score for t in trials] == [t["score"] for t in found["trials"]]
+    assert "Dropout.rate" in {d.name for d in dimensions}
+    assert "wellposed fit iris --recipe short.toml --trials 4 " in Path("run/report.html").read_text()
+    assert run("fit", "iris", "--resume", "--out", "run").refused("That run is finished.")
+
+
+def test_a_search_is_the_same_again(run) -> None:
+    for out in ("run", "again"):
+        assert search(run, "--quiet", "--out", out).code == 0
+    one, other = result_of("run"), result_of("again")
+    assert one["metrics"] == other["metrics"] and one["members"] == other["members"]
+    assert one["curves"] == other["curves"] and one["search"]["chosen"] == other["search"]["chosen"]
+
+
+def test_numbers_are_searched_by_their_error_without_halving(run) -> None:
+    words = ["--metric", "error", "--halving", "none", "--sampler", "sobol", "--refit", "train", "--quiet"]
+    done = search(run, *words, data="diabetes")
+    found = result_of("run")["search"]
+    assert done.code == 0 and done.out == "" and found["refit"] == "train" and found["halving"] == "none"
+    assert all(t["state"] == "complete" and math.isclose(t["score"], t["metric"]) for t in found["trials"])
+
+
+@pytest.mark.parametrize("more", [["--recipe", "short.toml"], ["--recipe", "short.toml", "--trials", 0]])
+def test_a_recipe_is_trained_as_it_is_unless_trials_are_asked_for(run, more: list[object]) -> None:
+    assert run("fit", "iris", *more, "--members", 2, "--out", "run").code == 0
+    result = result_of("run")
+    assert "search" not in result and result["trials"] == 1 and not Path("run/study.db").exists()
+    assert Path("run/recipe.toml").read_text().startswith("epochs = 9\n")
+
+
+def test_without_trials_the_preset_is_trained(run) -> None:
+    assert run("fit", "iris", "--trials", 0, "--members", 1, "--out", "run", "--quiet").code == 0
+    assert "search" not in result_of("run")
+
+
+def test_a_budget_ends_everything_in_time(run) -> None:
+    began = time.monotonic()
+    done = run("fit", "iris", "--budget", "5s", "--members", 2, "--out", "run")
+    assert done.code == 0 and time.monotonic() - began < 30  # five, the page, and a machine that is busy
+    result = result_of("run")
+    assert result["seconds"] < 20 and len(result["search"]["trials"]) >= 8
+    assert result["metrics"]["test"]["accuracy"] > 0.5 and Path("run/report.html").is_file()
+    assert not Path("run/training").exists() and "/100000" not in done.err
+
+
+def test_a_budget_that_is_too_short_says_so_and_leaves_nothing(run) -> None:
+    done = run("fit", "iris", "--budget", "0.001s", "--out", "run", "--quiet")
+    assert done.refused("Narrow the space, or give it time.") and not Path("run").exists()
 
 
 BAD = {
@@ -109,7 +124,19 @@ BAD = {
     "a file as folder": (["iris", "--out", "bad.toml"], "That is a file"),
     "empty file": (["empty.csv"], "empty.csv"),
     "infinity": (["inf.csv"], "--inf missing"),
-    "nothing to resume": (["iris", "--resume", "--out", "used"], "--out must be a new or empty folder"),
+    "nothing to resume": (["iris", "--resume", "--out", "new"], "--resume must name the folder of an unfinished run"),
+    "nothing to resume by name": (["iris", "--resume"], "Got 'wellposed-iris'. There is none: begin without --resume."),
+    "no run to resume": (["iris", "--resume", "--out", "used"], "It holds 'mine.txt' and no run."),
+    "a file to resume": (["iris", "--resume", "--out", "bad.toml"], "must be a folder that can be read"),
+    "unknown sampler": (["iris", "--sampler", "sobl"], "--sampler must be one of grid, random"),
+    "unknown halving": (["iris", "--halving", "hyperbnd"], "Did you mean 'hyperband'?"),
+    "unknown metric": (["iris", "--metric", "eror"], "Did you mean 'error'?"),
+    "unknown refit": (["iris", "--refit", "al"], "Did you mean 'all'?"),
+    "unknown augmentation": (["iris", "--augment", "aut"], "Did you mean 'auto'?"),
+    "unknown engine": (["iris", "--engine", "rai:host"], "Did you mean 'ray'?"),
+    "no time": (["iris", "--budget", "soon"], "--budget must be a time such as 90s, 10m or 2h. Got 'soon'."),
+    "trials below none": (["iris", "--trials", "-1"], "--trials must be at least 0. Got -1."),
+    "augmentation without a search": (["iris", "--trials", "0", "--augment", "auto"], "Give --trials 64."),
 }
 
 
@@ -123,8 +150,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, tmp_path: Path, case:
     before = sorted(tmp_path.rglob("*"))
     arguments, words = BAD[case]
     done = run("fit", *arguments)
-    assert done.code == 2 and words in done.err and done.out == ""
-    assert "Traceback" not in done.err and len(done.err.strip().splitlines()) == 1
+    assert done.refused(words), done.err
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -193,24 +219,6 @@ def test_snapshots_and_passes_from_fit_to_predict(run, tmp_path: Path) -> None:
     assert run("report", "many").code == 0
 
 
-def test_techniques_are_listed_by_place_and_advice_is_given(run) -> None:
-    listed = run("recipe", "techniques").out
-    assert listed.startswith("data:") and "\nprediction:" in listed and "  SnapshotEnsemble" in listed
-    Path("odd.toml").write_text('batch_size = 4\n[[technique]]\nkind = "BatchNorm"\n[[technique]]\nkind = "Flip"\n')
-    alone = run("recipe", "check", "odd.toml")
-    assert alone.code == 0 and "Batch norm sees 4 rows at once" in alone.out
-    refused = run("recipe", "check", "odd.toml", "iris", "--target", "target")
-    assert refused.code == 2 and refused.out == "" and "Flip must act on images" in refused.err
-    Path("even.toml").write_text('batch_size = 4\n[[technique]]\nkind = "BatchNorm"\n')
-    advised = run("recipe", "check", "even.toml", "iris")
-    assert advised.code == 0 and "Batch norm sees 4 rows at once" in advised.out
-    assert run("recipe", "check", "odd.toml", "nosuch").code == 2
-
-
-def test_a_flag_that_does_not_exist_is_two_as_well(run) -> None:
-    assert run("fit", "iris", "--member", "3").code == 2
-
-
 def test_infinities_as_missing(run) -> None:
     Path("inf.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(30)) + "inf,1\n")
     assert fit(run, "inf.csv", "--inf", "missing", "--target", "b").code == 0
@@ -225,167 +233,3 @@ def test_hostile_names_are_shown_literally(run, tmp_path: Path) -> None:
     assert done.code == 0 and "[red]</script><b>" in done.out
     page = (tmp_path / "wellposed-hostile" / "report.html").read_text()
     assert "<script>alert(1)" not in page and "</script><b>" not in page
-
-
-def test_recipes_are_listed_shown_and_checked(run) -> None:
-    assert all(name in run("recipe", "list").out for name in ("plain", "sound", "book"))
-    shown = run("recipe", "show", "sound")
-    Path("mine.toml").write_text(shown.out)
-    assert run("recipe", "check", "mine.toml").code == 0
-    Path("mine.toml").write_text(shown.out.replace("amount", "amuont"))
-    refused = run("recipe", "check", "mine.toml")
-    assert refused.code == 2 and "Did you mean 'amount'?" in refused.err and "line" in refused.err
-
-
-def test_report_is_built_again_from_stored_values(run, tmp_path: Path) -> None:
-    fit(run)
-    page = tmp_path / "wellposed-iris" / "report.html"
-    first = page.read_text()
-    page.unlink()
-    assert run("report", "wellposed-iris").code == 0
-    assert page.read_text() == first
-    assert run("report", "nowhere").code == 2
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    (folder / "long.toml").write_text(
-        RECIPE.replace("epochs = 60", "epochs = 100000").replace("epochs = 15", "epochs = 99999")
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "wellposed",
-        "fit",
-        "digits",
-        "--recipe",
-        "long.toml",
-        "--members",
-        "2",
-        *arguments,
-    ]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until_training(process: subprocess.Popen[str]) -> None:
-    """Until the first line of progress."""
-    stderr = process.stderr
-    if stderr is None or "epoch" not in stderr.readline():
-        process.kill()
-        pytest.fail("training did not begin")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_ends_cleanly_and_resumes(tmp_path: Path, number: int, code: int) -> None:
-    process = start(tmp_path, "--out", "run")
-    wait_until_training(process)
-    time.sleep(1)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code and "Traceback" not in err
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["interrupted"] and result["metrics"]["test"]["accuracy"] > 0.5
-    assert (tmp_path / "run" / "report.html").is_file()
-    process = start(tmp_path, "--out", "run", "--resume")
-    wait_until_training(process)
-    time.sleep(2)
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    again = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert len(again["curves"]["train_loss"]) > len(result["curves"]["train_loss"])
-    assert again["curves"]["train_loss"][0] == result["curves"]["train_loss"][0]
-
-
-def test_help_is_quick_and_needs_no_torch() -> None:
-    code = "import sys, wellposed.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
-
-
-def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m wellposed recipe list | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
-    assert "Traceback" not in done.stderr
-
-
-SMALL_TEXT = """
-epochs = 30
-batch_size = 16
-
-[optimizer]
-kind = "Adam"
-learning_rate = 0.02
-
-[net]
-kind = "BagOfWords"
-embedding = 8
-widths = []
-"""
-SMALL_SEQUENCE = SMALL_TEXT.replace("BagOfWords", "Recurrent").replace("embedding", "states").replace("= 8", "= [8]")
-
-
-def test_texts_from_fit_to_predict(run, tmp_path: Path) -> None:
-    Path("text.toml").write_text(SMALL_TEXT)
-    Path("said.tsv").write_text(
-        "label\tsaid\n" + "".join(f"{'yn'[i % 2]}\tit is {['fine', 'bad'][i % 2]}, NA {i}\n" for i in range(60))
-    )
-    done = run("fit", "said.tsv", "--text", "said", "--recipe", "text.toml", "--members", 2)
-    assert done.code == 0 and "texts: 38 train" in done.out
-    page = (tmp_path / "wellposed-said" / "report.html").read_text()
-    assert "wellposed fit said.tsv --text said --target label" in page
-    Path("new.csv").write_text('said,other\n"FINE!",1\nbad,2\n,3\n')
-    asked = run("predict", "wellposed-said", "new.csv", "--proba")
-    assert asked.code == 0 and asked.out.splitlines()[0] == "prediction,p(n),p(y)"
-    assert [line.split(",")[0] for line in asked.out.splitlines()[1:3]] == ["y", "n"] and asked.out.count("\n") == 4
-    refused = run("fit", "said.tsv", "--text", "sad")
-    assert refused.code == 2 and "--text must name a column of said.tsv. Got 'sad'. Did you mean 'said'?" in refused.err
-
-
-def test_sequences_from_fit_to_predict(run) -> None:
-    Path("steps.toml").write_text(SMALL_SEQUENCE)
-    rows = [f"s{i:02},{t},{(t if i % 2 else -t) + 0.01 * i},{'ud'[i % 2]}" for i in range(40) for t in range(3 + i % 4)]
-    Path("rows.csv").write_text("who,when,a,y\n" + "\n".join(rows))
-    done = run(
-        "fit",
-        "rows.csv",
-        "--sequence",
-        "who",
-        "--step",
-        "when",
-        "--recipe",
-        "steps.toml",
-        "--members",
-        2,
-        "--out",
-        "run",
-    )
-    assert done.code == 0 and "sequences: 26 train" in done.out
-    Path("new.csv").write_text("when,who,a\n1,x,5\n0,x,\n" + "".join(f"{t},y,{-t}\n" for t in range(9)))
-    asked = run("predict", "run", "new.csv")
-    assert asked.code == 0 and [line.split(",")[0] for line in asked.out.splitlines()] == ["who", "x", "y"]
-    assert "note: new.csv: filled 1 missing cell" in asked.err and "1 sequence is longer" in asked.err
-    refused = run("predict", "run", "rows.csv", "--missing", "s00")
-    assert refused.code == 2 and "row 1, column 'who': found a missing value" in refused.err
-
-
-def test_pictures_from_fit_to_predict(run) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    for label, value in (("dark", 20), ("light", 220)):
-        Path("shots", label).mkdir(parents=True)
-        for i in range(20):
-            image.new("L", (9, 7), value + i).save(Path("shots", label, f"{i:02}.png"))
-    done = fit(run, "shots", "--size", 5, "--out", "run")
-    assert done.code == 0 and "images: 26 train" in done.out
-    assert "Resized 40 of 40 pictures to 5 x 5" in done.out
-    Path("new").mkdir()
-    image.new("RGB", (30, 40), (250, 250, 250)).save("new/b.jpg")
-    image.new("L", (5, 5), 5).save("new/a.png")
-    asked = run("predict", "run", "new")
-    assert asked.out.splitlines() == ["file,prediction", "a.png,dark", "b.jpg,light"]
-    Path("new/c.png").write_bytes(b"x")
-    refused = run("predict", "run", "new")
-    assert refused.code == 2 and "Got 1 that cannot be read: c.png" in refused.err
-
-
-@pytest.mark.parametrize("kind", ["text", "sequence"])
-def test_recipes_are_shown_for_each_kind(run, kind: str) -> None:
-    assert ("BagOfWords" if kind == "text" else "Recurrent") in run("recipe", "show", "sound", "--kind", kind).out
-    assert "Did you mean 'text'" in run("recipe", "show", "sound", "--kind", "tex").err

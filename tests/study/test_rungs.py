@@ -46,5 +46,14 @@ def test_the_best_share_stays(scores: list[float], eta: int) -> None:
 
 
 def test_rivals_take_places_and_are_not_asked() -> None:
-    assert stay({1: 0.5, 2: 0.6}, eta=2, rivals=[0.1, 0.2]) == set()
-    assert stay({1: 0.5, 2: 0.6}, eta=2, rivals=[0.9, 0.9]) == {1, 2}
+    assert stay({1: 0.5, 2: 0.6}, eta=2, rivals={3: 0.1, 4: 0.2}) == set()
+    assert stay({1: 0.5, 2: 0.6}, eta=2, rivals={3: 0.9, 4: 0.9}) == {1, 2}
+
+
+def test_of_equals_the_first_asked_for_stays_rival_or_not() -> None:
+    """Trials that left at a rung before a kill are rivals after it: they must not then win ties that they had lost."""
+    equal = dict.fromkeys(range(6), 0.25)
+    assert stay(equal, eta=3) == {0, 1}
+    for own in ({0, 1}, {0, 5}, {1, 4}, {3, 5}):
+        rivals = {n: s for n, s in equal.items() if n not in own}
+        assert stay({n: equal[n] for n in own}, eta=3, rivals=rivals) == own & {0, 1}

@@ -4,11 +4,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 
-from wellposed.cli.app import INTERRUPTED, TERMINATED
-from wellposed.cli.progress import flag_on_signals, show
+from wellposed.checks import refusal
+from wellposed.cli.progress import leaving, show
 
 if TYPE_CHECKING:
     from wellposed.inputs.dataset import Data
@@ -35,24 +34,24 @@ def find_policy(
     device: str,
     folder: Path,
     console: Console,
+    signals: list[int],
 ) -> "Policy | None":
     """The policy that a search finds, or has found before in this folder; None where the time was too short for one."""
-    from signal import SIGTERM
-
     from wellposed.files import write_json
     from wellposed.study.policy import search_policy
 
+    of = {"data": data.fingerprint, "seed": seed}
     if (folder / FILE).is_file():
-        return read_policy(folder)
+        return read_policy(folder, of=of)
     recipe = base_of(source)
     began = time.monotonic()
     last = began + SHARE * (ends - began)
-    with flag_on_signals() as signals, show(console) as shown:
+    with show(console) as shown:
 
         def look(share: float) -> None:
             shown(f"augmentation policy: {share:.0%}", share, time.monotonic() - began)
             if signals:
-                raise typer.Exit(TERMINATED if signals[0] == SIGTERM else INTERRUPTED)
+                raise leaving(signals)
             if time.monotonic() > last:
                 raise _Late
 
@@ -64,17 +63,24 @@ def find_policy(
         except _Late:
             console.print("The time was too short to search a policy of augmentation.", highlight=False)
             return None
-    write_json(folder / FILE, {"policy": found.policy.policy, "page": found.summary()})
+    write_json(folder / FILE, {**of, "policy": found.policy.policy, "page": found.summary()})
     return found.policy
 
 
-def read_policy(folder: Path) -> "Policy":
-    """The policy that was found before."""
+def read_policy(folder: Path, *, of: dict[str, Any]) -> "Policy":
+    """The policy that was found before, of the same data and seed."""
     from wellposed.files import read_json
     from wellposed.techniques import Policy
 
-    written = read_json(folder / FILE)["policy"]
-    return Policy(policy=tuple(tuple(tuple(operation) for operation in sub) for sub in written))
+    path = folder / FILE
+    written = read_json(path)
+    if not isinstance(written, dict) or not {"policy", "page"} <= written.keys():
+        raise refusal(str(path), "be a policy that was found", "another content", "Begin in another folder.")
+    for name, value in of.items():
+        if written.get(name) != value:
+            do = "Resume with the former, or begin in another folder."
+            raise refusal(f"The {name} of {path}", f"stay {written.get(name)!r}", value, do)
+    return Policy(policy=tuple(tuple(tuple(operation) for operation in sub) for sub in written["policy"]))
 
 
 def read_page(folder: Path) -> dict[str, Any]:

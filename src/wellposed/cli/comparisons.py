@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGTERM
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from wellposed.cli.app import INTERRUPTED, TERMINATED, app
+from wellposed.cli.app import app
 from wellposed.cli.options import (
     Device,
     Infinities,
@@ -33,7 +32,7 @@ from wellposed.cli.options import (
     load_data,
     test_option,
 )  # fmt: skip
-from wellposed.cli.progress import flag_on_signals, show
+from wellposed.cli.progress import flag_on_signals, leaving, show
 from wellposed.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def compare(
         },
     )  # fmt: skip
     loaded = load_data(given)
-    with _shown(Console(stderr=True, quiet=quiet), "comparing") as look:
+    with _claimed(out), _shown(Console(stderr=True, quiet=quiet), "comparing") as look:
         found = judge(
             chosen, loaded, repeats=repeats, seed=seed, test_share=test_option(test)[0], metric=metric, device=device,
             progress=look,
@@ -111,18 +110,35 @@ def ablate(
 
     result = read_json(folder / "result.json")
     given = result.get("given") if isinstance(result, dict) else None
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or "data" not in given:
         raise BadInput(f"{folder / 'result.json'} must say which data it is of. Got no 'given'. Fit again.")
     loaded = load_data(given)
     if loaded.fingerprint != result["data"]["fingerprint"]:
         raise BadInput(f"{given['data']} must hold the data of {folder}. Got others. Restore them, or fit again.")
     recipe = Recipe.read(folder / "recipe.toml")
-    with _shown(Console(stderr=True, quiet=quiet), "ablating") as look:
+    with _claimed(out), _shown(Console(stderr=True, quiet=quiet), "ablating") as look:
         share = test_option(given.get("test", "0.2"))[0]
         found = judge(
             recipe, loaded, repeats=repeats, seed=seed, test_share=share, metric=metric, device=device, progress=look
         )
     _tell(found, out, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _claimed(out: Path | None) -> Iterator[None]:
+    """Claim the folder for the page before the work; where nothing comes of that, a new one is taken away."""
+    from wellposed.files import claim_folder
+
+    new = out is not None and not out.exists()
+    if out is not None:
+        claim_folder(out)
+    try:
+        yield
+    except BaseException:
+        if out is not None and new:
+            with suppress(OSError):  # what somebody has put there stays
+                out.rmdir()
+        raise
 
 
 @contextmanager
@@ -136,23 +152,20 @@ def _shown(console: Console, doing: str) -> Iterator[Callable[[float], None]]:
             left = seconds / max(share, 1e-9) * (1 - share)
             shown(f"{doing}: {share:.0%} · about {left:.0f} s left", share, seconds)
             if signals:
-                raise typer.Exit(TERMINATED if signals[0] == SIGTERM else INTERRUPTED)
+                raise leaving(signals)
 
         yield look
 
 
 def _tell(found: "Comparison | Ablation", out: Path | None, *, as_json: bool, quiet: bool) -> None:
     """Print what was found, and write it where that is asked for."""
-    import json
-
-    from wellposed.files import write_json, write_text
+    from wellposed.files import json_text, write_json, write_text
 
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         write_json(out / "result.json", found.to_json())
         write_text(out / "report.html", found.page())
     if as_json:
-        print(json.dumps(found.to_json(), indent=2, default=float))
+        print(json_text(found.to_json()))
     elif not quiet:
         Console(highlight=False, soft_wrap=True).print(escape(str(found)))
         if out is not None:

@@ -1,17 +1,18 @@
 """`fit`: the main job."""
 
 import math
+import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from signal import SIGTERM
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from wellposed.cli.app import INTERRUPTED, TERMINATED, app
+from wellposed.cli.app import app
 from wellposed.cli.augment import find_policy, read_page, with_policy
+from wellposed.cli.folder import TRAINING, held, is_finished
 from wellposed.cli.options import (
     Device,
     Infinities,
@@ -37,7 +38,7 @@ from wellposed.cli.options import (
     stem_of,
     test_option,
 )  # fmt: skip
-from wellposed.cli.progress import flag_on_signals, search_words, show, training_words
+from wellposed.cli.progress import UNLIMITED, flag_on_signals, leaving, search_words, show, training_words
 from wellposed.cli.summary import summarize
 from wellposed.errors import BadInput
 
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 20.0
 TRIALS = 64
-UNLIMITED = 100_000
-"""Trials of a search that ends by its budget."""
 
 
 @app.command()
@@ -98,22 +97,29 @@ def fit(
 ) -> None:
     """Find a recipe for DATA, train a bag of networks, measure it, and write the result folder."""
     from wellposed.devices import find_device
-    from wellposed.files import claim_folder, read_json
     from wellposed.fit import Fit, split_for_test
     from wellposed.presets import sound
     from wellposed.report import page
-    from wellposed.study.rungs import Rungs
+    from wellposed.study.rungs import HALVINGS, Rungs
+    from wellposed.study.samplers import SAMPLERS
     from wellposed.study.search import STORE, networks_together, open_search, setting_of, source_of
     from wellposed.study.searching import Plan
 
     began = time.monotonic()
     ends = math.inf if budget is None else began + seconds_of(budget)
     share, _ = test_option(test)
+    check_word("--sampler", sampler, SAMPLERS)
+    check_word("--halving", halving, HALVINGS)
+    check_word("--metric", metric, ("loss", "error"))
     check_word("--refit", refit, ("train", "all"))
     check_word("--augment", augment, ("auto", "usual"))
+    check_word("--engine", engine.partition(":")[0], ("local", "ray"))
+    check_word("--device", device, ("auto", "cpu", "cuda"))
     device = find_device(device, what="--device")
     chosen = None if recipe is None else choose_recipe(recipe)
     n_trials = (0 if recipe else TRIALS if budget is None else UNLIMITED) if trials is None else trials
+    if n_trials < 0:
+        raise BadInput(f"--trials must be at least 0. Got {trials}.")
     if augment == "auto" and not n_trials:
         raise BadInput("--augment auto must go with a search. Got no trials. Give --trials 64.")
     if members < 1:
@@ -127,13 +133,12 @@ def fit(
     )  # fmt: skip
     loaded = load_data(given)
     folder = result_folder(data) if out is None and not resume else out or Path(f"wellposed-{stem_of(data)}")
-    if resume and (folder / "result.json").is_file() and not read_json(folder / "result.json")["interrupted"]:
-        raise BadInput(f"--resume must name an unfinished run. Got {str(folder)!r}, which is finished.")
-    resumed, new = resume and folder.is_dir() and any(folder.iterdir()), not folder.exists()
-    if not resumed:
-        claim_folder(folder)
     console, infinite_is_missing = Console(stderr=True, quiet=quiet), inf == "missing"
-    try:
+    with flag_on_signals() as signals, held(folder, resume=resume) as resumed:
+        if resumed and is_finished(folder):  # and killed before its page was there
+            page.write(folder)
+            print((folder / "result.json").read_text(encoding="utf-8") if as_json else folder / "report.html")
+            return
         with ExitStack() as stack:
             if n_trials:
                 parts = split_for_test(loaded, test_share=share, seed=seed)
@@ -141,33 +146,23 @@ def fit(
                 if augment == "auto":
                     policy = find_policy(
                         loaded, source, trials=min(n_trials, TRIALS), seed=seed, test_share=share, ends=ends,
-                        device=device, folder=folder, console=console,
+                        device=device, folder=folder, console=console, signals=signals,
                     )  # fmt: skip
                     source = with_policy(source, policy)
+                setting = setting_of(
+                    loaded, parts, metric=metric,  # type: ignore[arg-type]  # checked above
+                    device=device, infinite_is_missing=infinite_is_missing,
+                )  # fmt: skip
                 plan = Plan(
                     trials=n_trials, sampler=sampler, seed=seed, rungs=Rungs(halving=halving),  # type: ignore[arg-type]
                     generation=None if n_trials < UNLIMITED else 32, most=networks_together(device),
                 )  # fmt: skip
                 searching = open_search(
-                    stack,
-                    setting_of(
-                        loaded,
-                        parts,
-                        metric=metric,  # type: ignore[arg-type]  # checked there
-                        device=device,
-                        infinite_is_missing=infinite_is_missing,
-                    ),
-                    source,
-                    plan,
-                    folder=folder,
-                    resume=resumed and (folder / STORE).is_file(),
-                    engine=engine,
-                    fingerprint=loaded.fingerprint,
-                )
+                    stack, setting, source, plan, folder=folder, resume=resumed and (folder / STORE).is_file(),
+                    engine=engine, fingerprint=loaded.fingerprint,
+                )  # fmt: skip
                 before = searching.seconds
-                if stopped := _search(searching, ends, members, console):
-                    console.print("Interrupted: what has ended is stored. `--resume` goes on from here.")
-                    raise typer.Exit(TERMINATED if stopped == SIGTERM else INTERRUPTED)
+                _search(searching, ends, members, console, signals)
                 study = searching.study()
                 fitting = Fit.of_study(
                     loaded, parts, study, members=members, refit=refit,  # type: ignore[arg-type]  # checked above
@@ -178,20 +173,25 @@ def fit(
                     loaded, recipe=chosen or sound, members=members, test_share=share, seed=seed,
                     infinite_is_missing=infinite_is_missing, device=device,
                 )  # fmt: skip
-            stopped = _train(fitting, folder, ends, console, resumed=resumed)
-        result = fitting.finish() | {"given": given} | read_page(folder)
+        _train(fitting, folder, ends, console, signals)
+        try:
+            searched = {"recipe": recipe, "augment": None if augment == "usual" else augment} if n_trials else {}
+            given |= {name: word for name, word in searched.items() if word is not None}
+            result = fitting.finish() | {"given": given} | read_page(folder)
+        except BadInput:
+            if fitting.interrupted and signals:  # before any network had weights
+                raise leaving(signals) from None
+            raise
         fitting.save(folder, result)
-    except BadInput:
-        if new:
-            _remove(folder)
-        raise
-    page.write(folder)
+        if not (fitting.interrupted and signals):
+            shutil.rmtree(folder / TRAINING, ignore_errors=True)
+        page.write(folder)
     if as_json:
         print((folder / "result.json").read_text(encoding="utf-8"))
     elif not quiet:
         summarize(fitting, result, folder)
-    if stopped:
-        raise typer.Exit(TERMINATED if stopped == SIGTERM else INTERRUPTED)
+    if signals:
+        raise leaving(signals)
 
 
 def _around(chosen: "Recipe | Preset | None", kind: "Kind", rows: int) -> "Space | None":
@@ -208,29 +208,29 @@ def _around(chosen: "Recipe | Preset | None", kind: "Kind", rows: int) -> "Space
     return space(recipe, fixed=("optimizer.momentum", "optimizer.decay", "*Norm.momentum"))
 
 
-def _search(searching: "Search", ends: float, members: int, console: Console) -> int:
-    """Search with progress on standard error; the signal that ended it early, or 0."""
+def _search(searching: "Search", ends: float, members: int, console: Console, signals: list[int]) -> None:
+    """Search with progress on standard error, or leave the command where a signal has come."""
     began = time.monotonic()
-    with flag_on_signals() as signals, show(console) as shown:
+    with show(console) as shown:
         for found in searching.run(deadline=ends, networks=members):
             late = (time.monotonic() - began) / (ends - began)
             shown(search_words(found), max(found.ended / found.trials, late), found.seconds)
             if signals:
                 break
-    return signals[0] if signals else 0
+    if signals:
+        console.print("Interrupted: what has ended is stored. `--resume` goes on from here.", highlight=False)
+        raise leaving(signals)
 
 
-def _train(fitting: "Fit", folder: Path, ends: float, console: Console, *, resumed: bool) -> int:
-    """Train with progress on standard error, saving now and then; the signal that ended it early, or 0."""
-    import shutil
-
+def _train(fitting: "Fit", folder: Path, ends: float, console: Console, signals: list[int]) -> None:
+    """Train with progress on standard error, saving now and then, until the end, the time, or a signal."""
     from wellposed.population.save import resume_training, save_training
 
-    bags, place, saved = fitting.committee.bags, folder / "training", time.monotonic()
+    bags, place, saved = fitting.committee.bags, folder / TRAINING, time.monotonic()
     for number, bag in enumerate(bags):
-        if resumed and (place / str(number)).is_dir():
+        if (place / str(number) / "training.json").is_file():
             resume_training(bag.population, place / str(number))
-    with flag_on_signals() as signals, show(console) as shown:
+    with show(console) as shown:
         for number, progress in fitting.train():
             share = (number + progress.epoch / progress.epochs) / len(bags)
             shown(training_words(progress, number, len(bags)), share, progress.seconds)
@@ -239,25 +239,7 @@ def _train(fitting: "Fit", folder: Path, ends: float, console: Console, *, resum
             if progress.epoch == int(progress.epoch) and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_training(bags[number].population, place / str(number))
                 saved = time.monotonic()
-    if signals:
+    if fitting.interrupted and signals:
         for number, bag in enumerate(bags):
             save_training(bag.population, place / str(number))
         console.print("Interrupted: counting what was reached. `--resume` goes on from here.", highlight=False)
-    elif place.is_dir():
-        shutil.rmtree(place)
-    return signals[0] if signals else 0
-
-
-def _remove(folder: Path) -> None:
-    """Take away a new folder in which nothing has ended."""
-    import shutil
-
-    from wellposed.study.search import STORE
-    from wellposed.study.store import Store
-
-    ended = False
-    if (folder / STORE).is_file():
-        with Store.open(folder / STORE, readonly=True) as store:
-            ended = any(trial.state != "queued" for trial in store.trials())
-    if not ended and folder.is_dir() and not (folder / "training" / "0").is_dir():
-        shutil.rmtree(folder)

@@ -82,7 +82,7 @@ def seconds_of(given: str) -> float:
     """
     from wellposed.checks import refusal
 
-    number, unit = (given[:-1], given[-1]) if given[-1:] in "smh" else (given, "s")
+    number, unit = (given[:-1], given[-1]) if given.endswith(("s", "m", "h")) else (given, "s")
     try:
         seconds = float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
     except (ValueError, KeyError):

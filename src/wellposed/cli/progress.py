@@ -1,12 +1,15 @@
 """How far a long run is, and how it is ended early."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
+
+from wellposed.cli.app import INTERRUPTED, TERMINATED
 
 if TYPE_CHECKING:
     from wellposed.population.population import Progress
@@ -14,23 +17,33 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 5.0
 """Between two lines of progress where there is no terminal."""
+UNLIMITED = 100_000
+"""Trials of a search that ends by its budget."""
 
 
 @contextmanager
 def flag_on_signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM are noted, and acted on between two segments; a second one acts at once."""
+    """The first Ctrl-C or SIGTERM is noted, and acted on between two segments; a second one acts at once."""
     caught: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         caught.append(number)
-        signal.signal(number, before[number])
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     before: dict[int, Any] = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
+
+
+def leaving(signals: Sequence[int]) -> typer.Exit:
+    """What ends a command that was asked to end: 143 for SIGTERM, 130 for Ctrl-C."""
+    return typer.Exit(TERMINATED if signals[0] == signal.SIGTERM else INTERRUPTED)
 
 
 @contextmanager
@@ -48,11 +61,13 @@ def show(console: Console) -> Iterator[Callable[[str, float, float], None]]:
             nonlocal last
             if seconds - last >= PLAIN_SECONDS:
                 last = seconds
-                console.print(words, highlight=False)
+                console.print(words, highlight=False, markup=False)
 
         yield line
         return
-    with Progress(BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as bar:
+    with Progress(
+        BarColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=console
+    ) as bar:
         task = bar.add_task("epoch 0", total=1.0)
         yield lambda words, share, seconds: bar.update(task, completed=share, description=words)
 
@@ -69,4 +84,5 @@ def search_words(f: "Found") -> str:
     """Where a search stands."""
     best = f"best score {f.best:.4f}" if f.best < float("inf") else "none to its end yet"
     now = f" · {f.living} training, epoch {int(f.epoch)}" if f.living else ""
-    return f"search: {f.ended}/{f.trials} trials · {best}{now}"
+    of = "" if f.trials >= UNLIMITED else f"/{f.trials}"
+    return f"search: {f.ended}{of} trials · {best}{now}"

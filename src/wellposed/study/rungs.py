@@ -11,7 +11,7 @@ https://arxiv.org/abs/1810.05934, algorithm 2.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -72,8 +72,10 @@ def epoch_of(share: float, epochs: int) -> int:
     return max(1, round(share * epochs))
 
 
-def stay(scores: Mapping[int, float], *, eta: int, rivals: Sequence[float] = ()) -> set[int]:
+def stay(scores: Mapping[int, float], *, eta: int, rivals: Mapping[int, float] | None = None) -> set[int]:
     """Who goes on: the best `1 / eta`, one at least, of all whose score at the rung is a number.
+
+    Of equals the one of the lower number is the better, whether it is asked for or a rival.
 
     Args:
         scores: By trial, lower is better.
@@ -83,9 +85,6 @@ def stay(scores: Mapping[int, float], *, eta: int, rivals: Sequence[float] = ())
     >>> sorted(stay({1: 0.3, 2: 0.1, 3: 0.2, 4: float("nan"), 5: 0.4, 6: 0.5, 7: 0.6}, eta=3))
     [2, 3]
     """
-    finite = {number: score for number, score in scores.items() if math.isfinite(score)}
-    every = sorted(
-        [(score, number) for number, score in finite.items()] + [(s, -1) for s in rivals if math.isfinite(s)]
-    )
-    places = max(1, len(every) // eta)
-    return {number for _, number in every[:places]} - {-1}
+    every = {**(rivals or {}), **scores}.items()
+    ranked = sorted((score, number) for number, score in every if math.isfinite(score))
+    return {number for _, number in ranked[: max(1, len(ranked) // eta)]} & scores.keys()

@@ -264,6 +264,9 @@ class Search:
         queued = {t.number for t in own if t.state == "queued"}
         came = {t.number for t in own if len(t.curve) >= epoch_of(share, t.recipe.epochs)}  # and have ended since
         reached = {r.number: r for r in stands if r.number in queued | came}
+        if self._is_decided(own, share, stands):  # before a kill: the same leave, though they are stored
+            ends = {t.number for t in own if len(t.curve) <= epoch_of(share, t.recipe.epochs)} - queued
+            return {n for n, r in reached.items() if r.living and n in ends}
         scores = {
             n: math.nan if r.failure else _score_at(r.curve, share, self.trials[n].recipe, self._asks, r.score)
             for n, r in reached.items()
@@ -272,13 +275,22 @@ class Search:
             others = [t for t in self.trials if t.generation < generation]
         else:
             others = [t for t in own if t.number not in reached and t.state != "queued"]
-        rivals = [
-            _score_at(t.curve, share, t.recipe, self._asks, t.score)
+        rivals = {
+            t.number: _score_at(t.curve, share, t.recipe, self._asks, t.score)
             for t in others
             if t.state == "complete" or len(t.curve) >= epoch_of(share, t.recipe.epochs)
-        ]
+        }
         kept = stay(scores, eta=self.plan.rungs.eta, rivals=rivals)
         return {n for n, r in reached.items() if r.living and n not in kept}
+
+    def _is_decided(self, own: Sequence[Trial], share: float, stands: Sequence[Reached]) -> bool:
+        """Whether it was settled before a kill who leaves at a rung: something that is stored or saved is beyond it."""
+        at_hand = {r.number for r in stands}
+        beside = [t for t in own if self.plan.rungs.halving != "asha" or t.number in at_hand]
+        stored = any(
+            t.state in ("complete", "failed") or len(t.curve) > epoch_of(share, t.recipe.epochs) for t in beside
+        )
+        return stored or any(len(r.curve) > epoch_of(share, self.trials[r.number].recipe.epochs) for r in stands)
 
     def _ended(self, reached: Reached, state: State, share: float) -> Trial:
         """The trial with what came of it."""
