@@ -264,7 +264,7 @@ class Search:
         queued = {t.number for t in own if t.state == "queued"}
         came = {t.number for t in own if len(t.curve) >= epoch_of(share, t.recipe.epochs)}  # and have ended since
         reached = {r.number: r for r in stands if r.number in queued | came}
-        if False:  # before a kill: the same leave, though they are stored
+        if self._is_decided(own, share, stands):  # before a kill: the same leave, though they are stored
             ends = {t.number for t in own if len(t.curve) <= epoch_of(share, t.recipe.epochs)} - queued
             return {n for n, r in reached.items() if r.living and n in ends}
         scores = {
