@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -132,14 +133,8 @@ def digests(folder: Path) -> dict[Path, str]:
 
 
 def test_a_killed_fit_goes_on_as_if_nothing_had_been(ended_early) -> None:
-    found = ended_early(
-        recipe=LONGER,
-        words=["--trials", "16", "--metric", "error"],
-        saving=True,
-        signal=signal.SIGKILL,
-        times=5,
-        share=0.5,
-    )
+    words = ["--trials", "16", "--metric", "error"]
+    found = ended_early(recipe=LONGER, words=words, saving=True, signal=signal.SIGKILL, times=5, share=0.5)
     assert len(found["stages"]) == 5
 
 
@@ -174,8 +169,7 @@ def test_a_killed_search_of_several_structures_goes_on(ended_early) -> None:
 NETS = (MLP(widths=(8,)), MLP(widths=(4, 4)))
 
 
-@pytest.mark.parametrize("saving", [False, True])
-@pytest.mark.parametrize("halving", ["successive", "asha"])
+@pytest.mark.parametrize(("halving", "saving"), [("successive", False), ("successive", True), ("asha", True)])
 def test_a_search_that_is_left_anywhere_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halving: str, saving: bool
 ) -> None:
@@ -234,6 +228,7 @@ def test_ctrl_c_counts_what_was_reached_and_another_ends_at_once(tmp_path: Path)
     words = ("fit", "digits", "--recipe", "long.toml", "--members", 2, "--out", "run")
     process = start(tmp_path, *words)
     wait_for(process, "epoch ")
+    time.sleep(1)  # a few epochs
     process.send_signal(signal.SIGINT)
     wait_for(process, "Interrupted: counting what was reached. `--resume` goes on from here.")
     _, err = process.communicate(timeout=60)

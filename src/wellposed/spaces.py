@@ -22,7 +22,7 @@ from wellposed.techniques.places import DataTechnique
 from wellposed.techniques.technique import Technique
 
 NETS: dict[Kind, tuple[Net, ...]] = {
-    "table": (MLP(widths=(128, 128)), MLP(widths=(192, 192, 192), residual=True)),
+    "table": (MLP(widths=(128, 128)), MLP(widths=(128, 128, 128), residual=True)),
     "images": (CNN(channels=(16, 32), widths=(64,)), CNN(channels=(32, 64), widths=(128,)), MLP(widths=(256, 128))),
     "text": (BagOfWords(embedding=64, widths=(64,)), BagOfWords(embedding=128, widths=(128, 64))),
     "sequence": (

@@ -136,6 +136,7 @@ def fit(
     console, infinite_is_missing = Console(stderr=True, quiet=quiet), inf == "missing"
     with flag_on_signals() as signals, held(folder, resume=resume) as resumed:
         if resumed and is_finished(folder):  # and killed before its page was there
+            shutil.rmtree(folder / TRAINING, ignore_errors=True)
             page.write(folder)
             print((folder / "result.json").read_text(encoding="utf-8") if as_json else folder / "report.html")
             return

@@ -85,6 +85,6 @@ def stay(scores: Mapping[int, float], *, eta: int, rivals: Mapping[int, float] |
     >>> sorted(stay({1: 0.3, 2: 0.1, 3: 0.2, 4: float("nan"), 5: 0.4, 6: 0.5, 7: 0.6}, eta=3))
     [2, 3]
     """
-    every = [*((-1, x) for x in (rivals or {}).values()), *scores.items()]
+    every = {**(rivals or {}), **scores}.items()
     ranked = sorted((score, number) for number, score in every if math.isfinite(score))
     return {number for _, number in ranked[: max(1, len(ranked) // eta)]} & scores.keys()
