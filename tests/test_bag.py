@@ -212,7 +212,7 @@ DAMAGE = {
     "a path out of the folder": (lambda f: rewrite(f, files={"../x": "0"}), r"'\.\./x'\. Got none"),
     "another size": (lambda f: rewrite(f, outputs=7), "must have the shape"),
     "a name of code": (
-        lambda f: rewrite(f, recipe='[net]\nkind = "os.system"\n'),
+        lambda f: rewrite(f, recipes=['[net]\nkind = "os.system"\n'] * 3),
         r"line 2: net\.kind must name a known kind. Got 'os\.system'",
     ),
     "a missing key": (lambda f: rewrite(f, target={}), "is damaged: KeyError"),
@@ -352,4 +352,13 @@ def test_sequences_go_through_a_folder_too(tmp_path: Path, net: Recurrent | MLP)
     bag = trained(part, recipe=Recipe(net=net, epochs=30, batch_size=10, techniques=(Standardize(), He(), Vote())))
     assert (bag.predict(part.features) == part.target).mean() > 0.9
     bag.save(tmp_path)
+    np.testing.assert_array_equal(Bag.load(tmp_path).answer(part.features), bag.answer(part.features))
+
+
+def test_a_model_of_the_first_format_is_read(bag: Bag, tmp_path: Path) -> None:
+    """It had one recipe for all members."""
+    bag.save(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    rewrite(tmp_path, format=1, recipe=manifest["recipes"][0])
+    part = table()
     np.testing.assert_array_equal(Bag.load(tmp_path).answer(part.features), bag.answer(part.features))
