@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -117,7 +116,6 @@ def check_same_result(folder: Path, whole: Path) -> None:
     assert {name: found[name] for name in EQUAL} == {name: meant[name] for name in EQUAL}
     assert found["search"]["chosen"] == meant["search"]["chosen"]
     assert digests(folder / "model") == digests(whole / "model")
-    assert (folder / "study.lock").read_text() == ""
 
 
 def contents(folder: Path) -> dict[Path, object]:
@@ -227,8 +225,8 @@ def test_ctrl_c_counts_what_was_reached_and_another_ends_at_once(tmp_path: Path)
     (tmp_path / "long.toml").write_text(SMALL.replace("epochs = 60", "epochs = 100000").replace("= 15", "= 99999"))
     words = ("fit", "digits", "--recipe", "long.toml", "--members", 2, "--out", "run")
     process = start(tmp_path, *words)
-    wait_for(process, "epoch ")
-    time.sleep(1)  # a few epochs
+    while re.search(r"epoch 0/", wait_for(process, "epoch ")):
+        pass  # on a busy machine the first epoch takes its time
     process.send_signal(signal.SIGINT)
     wait_for(process, "Interrupted: counting what was reached. `--resume` goes on from here.")
     _, err = process.communicate(timeout=60)

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from wellposed.study.searching import Search
 
 CHECKPOINT_SECONDS = 20.0
+MEASURED_SHARE = 0.93
+"""Of a budget, until training ends; the rest is for measuring and for the page."""
 TRIALS = 64
 
 
@@ -96,6 +98,7 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Find a recipe for DATA, train a bag of networks, measure it, and write the result folder."""
+    began = time.monotonic()
     from wellposed.devices import find_device
     from wellposed.fit import Fit, split_for_test
     from wellposed.presets import sound
@@ -105,8 +108,7 @@ def fit(
     from wellposed.study.search import STORE, networks_together, open_search, setting_of, source_of
     from wellposed.study.searching import Plan
 
-    began = time.monotonic()
-    ends = math.inf if budget is None else began + seconds_of(budget)
+    ends = math.inf if budget is None else began + MEASURED_SHARE * seconds_of(budget)
     share, _ = test_option(test)
     check_word("--sampler", sampler, SAMPLERS)
     check_word("--halving", halving, HALVINGS)
@@ -178,7 +180,7 @@ def fit(
         try:
             searched = {"recipe": recipe, "augment": None if augment == "usual" else augment} if n_trials else {}
             given |= {name: word for name, word in searched.items() if word is not None}
-            result = fitting.finish() | {"given": given} | read_page(folder)
+            result = fitting.finish() | {"given": given, "interrupted": fitting.interrupted and bool(signals)} | read_page(folder)
         except BadInput:
             if fitting.interrupted and signals:  # before any network had weights
                 raise leaving(signals) from None
