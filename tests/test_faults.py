@@ -41,7 +41,8 @@ LOOKED_AT = ("study.db-shm", "study.db-wal")
 WRITTEN = ["model", "recipe.toml", "report.html", "result.json", "study.db", "study.lock"]
 LONGER = SHORT.replace("epochs = 9", "epochs = 27").replace("= 32", "= 16")
 HELD = re.compile(
-    r"2: wellposed: (The study in .* must be free\. Got 'process \d+ on|--out must be .* It holds )[^\n]*\n"
+    r"2: wellposed: (The study in .* must be free\. Got 'process \d+ on|--out must be .* It holds "
+    r"|--resume must .* That run is finished)[^\n]*\n"  # what comes late is told that, on a busy machine
 )
 
 
