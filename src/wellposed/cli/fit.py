@@ -180,7 +180,11 @@ def fit(
         try:
             searched = {"recipe": recipe, "augment": None if augment == "usual" else augment} if n_trials else {}
             given |= {name: word for name, word in searched.items() if word is not None}
-            result = fitting.finish() | {"given": given, "interrupted": fitting.interrupted and bool(signals)} | read_page(folder)
+            result = (
+                fitting.finish()
+                | {"given": given, "interrupted": fitting.interrupted and bool(signals)}
+                | read_page(folder)
+            )
         except BadInput:
             if fitting.interrupted and signals:  # before any network had weights
                 raise leaving(signals) from None
