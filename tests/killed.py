@@ -182,7 +182,7 @@ def together(plan: Plan, place: Path) -> Outcome:
     """So many processes that begin, or go on with, one run at the same moment; what they said, by exit code."""
     folder, start = place / "0", time.time() + 1.0
     if plan["resume"]:
-        ended(begin(plan, folder, killing_at(40, folder)))
+        ended(begin(plan, folder, killing_at(12, folder)))
         plan = plan | {"words": [*plan["words"], "--resume"]}
 
     def wait() -> None:

@@ -41,9 +41,10 @@ LOOKED_AT = ("study.db-shm", "study.db-wal")
 WRITTEN = ["model", "recipe.toml", "report.html", "result.json", "study.db", "study.lock"]
 LONGER = SHORT.replace("epochs = 9", "epochs = 27").replace("= 32", "= 16")
 HELD = re.compile(
-    r"2: wellposed: (The study in .* must be free\. Got 'process \d+ on|--out must be .* It holds "
-    r"|--resume must .* That run is finished)[^\n]*\n"  # what comes late is told that, on a busy machine
+    r"2: wellposed: (The study in \S+ must be free\. Got '(process \d+ on|another process)"
+    r"|--out must be a new or empty folder\. Got \S+ It holds |--resume must .* That run is finished\.)[^\n]*\n"
 )
+"""What a process is told that comes while another works, or after it."""
 
 
 @pytest.fixture(scope="module")
